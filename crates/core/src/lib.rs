@@ -1,0 +1,72 @@
+#![doc = include_str!("../README.md")]
+
+#[macro_use]
+mod text;
+
+mod amount;
+mod asset;
+mod caip;
+mod claim;
+mod clock;
+mod config;
+mod echo;
+pub mod erased;
+mod error;
+mod extension;
+mod facilitator;
+pub mod json;
+mod ledger;
+mod matching;
+mod network;
+mod outcome;
+mod plugin;
+mod price;
+mod registry;
+mod request;
+mod scheme;
+mod secret;
+mod wire;
+
+pub use amount::{Amount, AmountError};
+pub use asset::Asset;
+/// Some traits here are objects from birth; whoever implements one needs this attribute and not a dependency for it.
+pub use async_trait::async_trait;
+pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
+pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope};
+pub use clock::{Clock, SystemClock};
+pub use config::{ClientConfig, FacilitatorConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig};
+pub use echo::{EchoRules, echo_is_faithful};
+pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
+pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};
+pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
+pub use json::Object;
+pub use ledger::{Durable, Ledger, LedgerHandle, OpenSlot, Retaken, SettleContext, SignedTx, Slot, Taken};
+pub use matching::matches_offer;
+pub use network::{Network, Settler, Signable, Signer};
+pub use outcome::{Outcome, Settled, Verified};
+pub use plugin::{Build, BuildContext, Part, PartKind, Plugin, Registrar};
+pub use price::{AssetAmount, Money, Price, PriceError};
+pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use request::{Reply, Request, Transport};
+pub use scheme::{
+    Ask, NoConfig, Nothing, Payment, PlainServer, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Signed,
+    Standing, WirePart, decode,
+};
+pub use secret::{EnvironmentSecrets, Secret, SecretRef, Secrets};
+pub use wire::{
+    Flow, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse, SupportedKind,
+    SupportedResponse, VerifyResponse, X402_VERSION,
+};
+
+/// What `register!` expands to. Not for direct use.
+#[doc(hidden)]
+#[cfg(feature = "inventory")]
+pub mod __private {
+    pub use inventory;
+
+    /// A plug-in submitted before `main`.
+    #[derive(Debug)]
+    pub struct Submitted(pub crate::Plugin);
+
+    inventory::collect!(Submitted);
+}

@@ -1,0 +1,65 @@
+//! [`Verified`], [`Settled`] and [`Outcome`]: how verification and settlement end.
+
+use crate::{Amount, Object, Rejected};
+use serde::{Deserialize, Serialize};
+
+/// A payment that would settle now.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Address of the payer.
+    pub payer: Option<String>,
+    /// Scheme-specific members of the answer.
+    pub extra: Option<Object>,
+}
+
+impl Verified {
+    /// A payment of `payer`.
+    pub fn new(payer: impl Into<String>) -> Self {
+        Self { payer: Some(payer.into()), extra: None }
+    }
+}
+
+/// A payment that is on chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Settled {
+    /// Hash of the transaction; empty where the scheme settles without one.
+    pub transaction: String,
+    /// Address of the payer.
+    pub payer: Option<String>,
+    /// Atomic units really moved, where that can differ from the offer.
+    pub amount: Option<Amount>,
+    /// Scheme-specific members of the receipt.
+    pub extra: Option<Object>,
+}
+
+impl Settled {
+    /// A settlement in `transaction`, paid by `payer`.
+    pub fn new(transaction: impl Into<String>, payer: impl Into<String>) -> Self {
+        Self { transaction: transaction.into(), payer: Some(payer.into()), amount: None, extra: None }
+    }
+
+    /// Sets the amount really moved.
+    pub fn amount(mut self, amount: Amount) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+}
+
+/// How a settlement ended, or that nobody knows yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The money moved.
+    Settled(Settled),
+    /// The money moved, and whoever paid was gone before the answer was. In a server's books only: the same payment,
+    /// presented again, is answered from this once.
+    Undelivered(Settled),
+    /// It did not and will not by this attempt: the claim is free again.
+    Released(Rejected),
+    /// It was sent and nobody knows. Never "failed".
+    Pending {
+        /// Hash of the transaction to look for.
+        transaction: String,
+    },
+}

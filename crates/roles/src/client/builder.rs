@@ -1,0 +1,136 @@
+//! Builds a [`PaymentClient`] out of plug-ins, keys and policies.
+
+use super::{Candidate, Chooser, ClientHook, Engine, PaymentClient, Policy, Purchase, SpendLimit, TimeLimit};
+use crate::setup::{Setup, SetupError, shared_methods};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tollway_core::{ClientConfig, Money};
+
+/// Longest authorization signed unless configured otherwise, in seconds.
+const LONGEST: NonZeroU64 = NonZeroU64::new(3600).expect("3600 is not zero");
+
+/// Collects what a [`PaymentClient`] needs.
+#[derive(Default)]
+pub struct PaymentClientBuilder {
+    setup: Setup,
+    max_per_payment: Option<Money>,
+    spend_limit: Option<SpendLimit>,
+    unlimited: bool,
+    max_timeout: Option<NonZeroU64>,
+    policies: Vec<Arc<dyn Policy>>,
+    chooser: Option<Chooser>,
+    hooks: Vec<Arc<dyn ClientHook>>,
+    extensions: BTreeMap<String, Value>,
+}
+
+impl fmt::Debug for PaymentClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentClientBuilder").finish_non_exhaustive()
+    }
+}
+
+impl PaymentClientBuilder {
+    shared_methods!();
+
+    /// Takes over a whole configuration; later calls add to it.
+    pub fn config(mut self, config: ClientConfig) -> Self {
+        self.setup.shared = config.shared;
+        self.max_per_payment = config.max_per_payment;
+        self.max_timeout = config.max_timeout_seconds;
+        self.extensions = config.extensions;
+        self
+    }
+
+    /// Most one payment may cost, such as `"$0.25"`; $1 if left out.
+    pub fn max_per_payment(mut self, limit: &str) -> Self {
+        let parsed = limit.parse::<Money>().map_err(|why| SetupError::Setting(format!("max_per_payment: {why}")));
+        self.max_per_payment = self.setup.note(parsed);
+        self
+    }
+
+    /// Replaces the limit by one that allows assets of your own.
+    pub fn spend_limit(mut self, limit: SpendLimit) -> Self {
+        self.spend_limit = Some(limit);
+        self
+    }
+
+    /// Pays any amount of any asset. Add policies of your own before you use this.
+    pub fn without_spend_limit(mut self) -> Self {
+        self.unlimited = true;
+        self
+    }
+
+    /// Longest authorization to sign, in seconds; one hour if left out.
+    pub fn max_timeout(mut self, seconds: NonZeroU64) -> Self {
+        self.max_timeout = Some(seconds);
+        self
+    }
+
+    /// Adds a policy; an offer must pass all of them.
+    pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
+        self.policies.push(Arc::new(policy));
+        self
+    }
+
+    /// Chooses among the offers that passed, by index; the first if left out. `None` pays nothing.
+    pub fn chooser(
+        mut self,
+        choose: impl Fn(&Purchase<'_>, &[Candidate]) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
+        self.chooser = Some(Arc::new(choose));
+        self
+    }
+
+    /// Adds a hook.
+    pub fn hook(mut self, hook: Arc<dyn ClientHook>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Configures an extension with the section it reads. Extensions that are linked and need no section work
+    /// without this.
+    pub fn extension(mut self, key: &str, section: Value) -> Self {
+        self.extensions.insert(key.to_owned(), section);
+        self
+    }
+
+    /// Checks what was configured. Networks are opened when a challenge first asks for them, and need no node to sign.
+    ///
+    /// # Errors
+    /// A mistake in the texts given, or a plug-in missing or doubled.
+    pub async fn build(self) -> Result<PaymentClient, SetupError> {
+        let parts = self.setup.into_parts()?;
+        let mut policies: Vec<Arc<dyn Policy>> =
+            vec![Arc::new(TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) })];
+        if !self.unlimited {
+            let dollar = || "$1".parse::<Money>().map_err(|why| SetupError::Setting(why.to_string()));
+            let limit = match (self.spend_limit, self.max_per_payment) {
+                (Some(limit), None) => limit,
+                (Some(limit), Some(money)) => limit.at_most(money),
+                (None, Some(money)) => SpendLimit::per_payment(money),
+                (None, None) => SpendLimit::per_payment(dollar()?),
+            };
+            policies.push(Arc::new(limit));
+        }
+        policies.extend(self.policies);
+        let extensions = super::extensions(&parts, &self.extensions).await?;
+        // A key nobody can read is a mistake now, not when the first payment is due.
+        for id in parts.network_ids().await {
+            parts.context(&id).await?;
+        }
+        Ok(PaymentClient {
+            engine: Arc::new(Engine {
+                parts,
+                policies,
+                chooser: self.chooser,
+                hooks: self.hooks,
+                extensions,
+                ready: Mutex::new(HashMap::new()),
+            }),
+        })
+    }
+}

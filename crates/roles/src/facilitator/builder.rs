@@ -1,0 +1,99 @@
+//! Builds a [`LocalFacilitator`] out of plug-ins.
+
+use super::{Engine, FacilitatorHook, LocalFacilitator, Served};
+use crate::MemoryLedger;
+use crate::setup::{Setup, SetupError, shared_methods};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use tollway_core::{FacilitatorConfig, Ledger, LedgerHandle, PartKind, Scope};
+
+/// Collects what a [`LocalFacilitator`] needs.
+#[derive(Default)]
+pub struct LocalFacilitatorBuilder {
+    setup: Setup,
+    name: Option<String>,
+    ledger: Option<Arc<dyn Ledger>>,
+    extensions: BTreeMap<String, Value>,
+    hooks: Vec<Arc<dyn FacilitatorHook>>,
+}
+
+impl fmt::Debug for LocalFacilitatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalFacilitatorBuilder").finish_non_exhaustive()
+    }
+}
+
+impl LocalFacilitatorBuilder {
+    shared_methods!();
+
+    /// Takes over a whole configuration; later calls add to it.
+    pub fn config(mut self, config: FacilitatorConfig) -> Self {
+        self.setup.shared = config.shared;
+        self.extensions = config.extensions;
+        self
+    }
+
+    /// A name for logs and errors; `local` if left out.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Keeps claims and signed transactions here; in memory if left out.
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Adds a registered extension, with the section it reads.
+    pub fn extension(mut self, key: &str, section: Value) -> Self {
+        self.extensions.insert(key.to_owned(), section);
+        self
+    }
+
+    /// Adds a hook.
+    pub fn hook(mut self, hook: Arc<dyn FacilitatorHook>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Opens every network configured and makes every scheme registered for it.
+    ///
+    /// # Errors
+    /// Whatever is missing or refused its section; there is no half-built facilitator.
+    pub async fn build(self) -> Result<LocalFacilitator, SetupError> {
+        let parts = self.setup.into_parts()?;
+        let mut sides = BTreeMap::new();
+        for id in parts.network_ids().await {
+            let cx = parts.context(&id).await?;
+            let mut schemes = BTreeMap::new();
+            for name in parts.schemes(PartKind::SchemeFacilitator, &id) {
+                let section = parts.shared.scheme(name, &id);
+                schemes.insert(name, parts.registry.facilitator(name, &id, section, cx.clone()).await?);
+            }
+            sides.insert(id.clone(), Served { network: parts.network(&id).await?, schemes });
+        }
+        if sides.is_empty() {
+            let why =
+                "a facilitator needs a network; add .network(\"eip155:84532\", json!({ \"rpc\": \"https://…\" }))";
+            return Err(SetupError::Setting(why.to_owned()));
+        }
+        let mut extensions = Vec::new();
+        for (key, section) in self.extensions {
+            extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
+        }
+        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
+        Ok(LocalFacilitator {
+            engine: Arc::new(Engine {
+                name: self.name.unwrap_or_else(|| "local".to_owned()),
+                sides,
+                extensions,
+                hooks: self.hooks,
+                ledger: LedgerHandle::new(ledger, Scope::Facilitator),
+                under_way: Mutex::new(HashMap::new()),
+            }),
+        })
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+pub mod facilitator;
+mod ledger;
+mod pattern;
+mod random;
+pub mod server;
+mod setup;
+
+pub use client::{PayError, PaymentClient};
+pub use facilitator::LocalFacilitator;
+pub use ledger::{MemoryLedger, NoSettings};
+pub use pattern::{PatternError, RoutePattern};
+pub use server::{Admission, Admitted, Finished, Refusal, ResourceServer, Route, Way};
+pub use setup::SetupError;
+
+use tollway_core::Plugin;
+
+/// The parts this crate brings: the ledger `memory`.
+pub const PLUGIN: Plugin = Plugin::new("tollway-roles", "Claims in memory", |registrar| {
+    registrar.ledger::<MemoryLedger>("memory");
+});
+tollway_core::register!(PLUGIN);

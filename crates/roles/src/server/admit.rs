@@ -1,0 +1,273 @@
+//! One request from the door to the handler: gate, decode, match, claim, verify.
+
+use super::admitted::{Admitted, Deal, Granted};
+use super::challenge::{self, Offers};
+use super::claim::{ClaimGuard, Claimed, released};
+use super::live::LiveRoute;
+use super::offers::Offer;
+use super::refusal::Refusal;
+use super::{Admission, Engine, Protected, ReadyRoute, ResourceServer};
+use crate::random;
+use std::sync::Arc;
+use tokio::time::timeout;
+use tollway_core::{
+    Caller, ClaimRow, ErrorCode, Failure, Fault, FaultKind, Flow, Gate, Outcome, PaymentPayload, Request, Scope,
+    SettleResponse, Verified, X402_VERSION, codes, echo_is_faithful, matches_offer,
+};
+
+impl ResourceServer {
+    /// Decides about a request. Dropping the future at any point, or what it returns, leaves no claim behind.
+    pub async fn admit(&self, request: &dyn Request) -> Admission {
+        let Some(index) = self.engine.route(request) else { return Admission::Free };
+        match self.door(request, index).await {
+            Ok(admission) => admission,
+            Err(refusal) => Admission::Refused(refusal),
+        }
+    }
+
+    async fn door(&self, request: &dyn Request, index: usize) -> Result<Admission, Refusal> {
+        let engine = &self.engine;
+        let route = &engine.routes[index];
+        if let Some(granted) = gates(engine, route, request).await? {
+            return Ok(Admission::Granted(granted));
+        }
+        let live = self.live().await?;
+        let live = &live.routes[index];
+        let Some(raw) = request.payment() else { return Err(unpaid(engine, route, live, request).await?) };
+        self.paid(request, index, live, raw).await.map(Admission::Admitted)
+    }
+
+    /// A request that carries a payment.
+    async fn paid(
+        &self,
+        request: &dyn Request,
+        index: usize,
+        live: &LiveRoute,
+        raw: PaymentPayload,
+    ) -> Result<Admitted, Refusal> {
+        let engine = &self.engine;
+        let route = &engine.routes[index];
+        let offers = resolve(route, live, request).await?;
+        let refuse = |error: &ErrorCode| challenge::fresh(engine, route, request, &offers, error);
+        if raw.x402_version != X402_VERSION {
+            return Err(refuse(&codes::INVALID_X402_VERSION));
+        }
+        let Some(offer) = find_offer(&offers, live, &raw, engine.clock.now()) else {
+            return Err(refuse(&codes::NO_MATCHING_REQUIREMENTS));
+        };
+        if !echo_holds(engine, route, request, &offers, &raw) {
+            return Err(refuse(&codes::EXTENSION_ECHO_MISMATCH));
+        }
+        let claim = offer.scheme.claim(&raw, &offer.requirements).map_err(|why| refuse(&why.code))?;
+        let shared = !(engine.hooks.is_empty() && route.extensions.is_empty());
+        let deal = Deal {
+            server: self.clone(),
+            index,
+            request: shared.then(|| request.to_shared()),
+            raw: Arc::new(raw),
+            offer,
+            payer: claim.payer.clone(),
+        };
+        if let Some(paid) = deal.paid() {
+            for (extension, section) in &route.extensions {
+                match extension.before_payment(&paid, section).await {
+                    Ok(Gate::Pass) => {}
+                    Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
+                    // A payment cannot be traded for a grant: it was not asked for.
+                    Ok(_) => tracing::warn!(key = extension.key(), "an extension granted a request that is being paid"),
+                    Err(why) => return Err(deal.refusal(why, &offers, request)),
+                }
+            }
+        }
+        let caller = Caller::new(random::token().map_err(internal)?);
+        let row = ClaimRow::new(Scope::Server, claim, (*deal.raw).clone(), deal.offer.requirements.clone(), caller);
+        match ClaimGuard::take(engine.ledger.clone(), row).await.map_err(internal)? {
+            Claimed::Foreign => {
+                let network = deal.offer.requirements.network.clone();
+                Err(Refusal::Failed(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, "")))
+            }
+            // Paid, and nobody was told: the receipt is already there.
+            Claimed::Again(guard, _, Outcome::Undelivered(settled)) => Ok(deal.redeliver(guard, settled)),
+            // Sent before: verifying would only find the nonce used.
+            Claimed::Again(guard, caller, _) => deal.proceed(guard, caller).await,
+            Claimed::New(guard, caller) if deal.offer.flow == Flow::Authorization => match deal.verify().await {
+                Ok(()) => Ok(deal.verified(guard, caller)),
+                Err(why) => {
+                    guard.resolve(released(codes::UNEXPECTED_VERIFY_ERROR)).await;
+                    Err(deal.refusal(why, &offers, request))
+                }
+            },
+            Claimed::New(guard, caller) => deal.proceed(guard, caller).await,
+        }
+    }
+}
+
+/// Hooks and extensions that may open a route without payment.
+async fn gates(engine: &Engine, route: &ReadyRoute, request: &dyn Request) -> Result<Option<Granted>, Refusal> {
+    for hook in &engine.hooks {
+        match hook.protected(request, route.pattern.as_str()).await {
+            Protected::Continue => {}
+            Protected::Grant => return Ok(Some(Granted::plain())),
+            Protected::Abort(why) => return Err(Refusal::Forbidden(why)),
+        }
+    }
+    for (extension, section) in &route.extensions {
+        match extension.gate(request, section).await {
+            Ok(Gate::Grant(token)) => return Ok(Some(Granted::by(extension.clone(), token))),
+            Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
+            Ok(_) => {}
+            // A session that cannot be checked does not bar the way: the request can still be paid.
+            Err(why) => tracing::warn!(key = extension.key(), %why, "an extension could not decide about a request"),
+        }
+    }
+    Ok(None)
+}
+
+/// The challenge for a request without payment: the one kept for the route, or a fresh one.
+async fn unpaid(
+    engine: &Engine,
+    route: &ReadyRoute,
+    live: &LiveRoute,
+    request: &dyn Request,
+) -> Result<Refusal, Refusal> {
+    if let Some(kept) = &live.challenge
+        && request.query().is_empty()
+        && Some(request.target()) == route.pattern.literal()
+    {
+        return Ok(Refusal::Challenge(kept.clone()));
+    }
+    let offers = resolve(route, live, request).await?;
+    Ok(challenge::fresh(engine, route, request, &offers, &codes::PAYMENT_REQUIRED))
+}
+
+/// The offers of this request: those kept, and those priced for it.
+async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request) -> Result<Offers, Refusal> {
+    let mut offers = Vec::with_capacity(live.ways.len());
+    let mut shared = None;
+    for (ready, way) in route.ways.iter().zip(&live.ways) {
+        offers.push(match &way.fixed {
+            Some(fixed) => fixed.clone(),
+            None => {
+                let request = Some(shared.get_or_insert_with(|| request.to_shared()).clone());
+                ready.offers(&way.kinds, &request).await.map_err(|why| {
+                    tracing::error!(route = %route.pattern, %why, "a request could not be priced");
+                    Refusal::Internal
+                })?
+            }
+        });
+    }
+    if offers.iter().all(|offers| offers.is_empty()) && !route.ways.is_empty() {
+        return Err(Refusal::Unavailable("no facilitator for this resource can be reached".to_owned()));
+    }
+    Ok(offers)
+}
+
+/// The offer a payment answers: any that the route can make, and those it made a moment ago.
+fn find_offer(offers: &Offers, live: &LiveRoute, raw: &PaymentPayload, now: u64) -> Option<Arc<Offer>> {
+    let retired = live.retired.iter().filter(|(_, until)| *until >= now).map(|(offer, _)| offer);
+    let mut all = offers.iter().flat_map(|offers| offers.iter()).chain(retired);
+    all.find(|offer| matches_offer(&offer.requirements, &raw.accepted, offer.scheme.dynamic_extra())).cloned()
+}
+
+fn echo_holds(
+    engine: &Engine,
+    route: &ReadyRoute,
+    request: &dyn Request,
+    offers: &Offers,
+    raw: &PaymentPayload,
+) -> bool {
+    if engine.extensions.is_empty() || raw.extensions.is_none() {
+        return true;
+    }
+    let mut resource = route.info.clone();
+    resource.url = route.url.clone().unwrap_or_else(|| request.resource(&engine.origin));
+    let advertised = offers.iter().filter_map(|offers| offers.first());
+    let accepts: Vec<_> = advertised.map(|offer| offer.requirements.clone()).collect();
+    let declared = challenge::declarations(route, &resource, &accepts);
+    engine.extensions.iter().all(|extension| {
+        let key = extension.key();
+        echo_is_faithful(key, declared.get(key), raw.extensions.as_ref(), &extension.echo())
+    })
+}
+
+pub(super) fn internal(why: Fault) -> Refusal {
+    tracing::error!(%why, "a paid request could not be handled");
+    Refusal::Internal
+}
+
+impl Deal {
+    /// Asks the facilitator, with the hooks around it.
+    async fn verify(&self) -> Result<(), Failure> {
+        let engine = &self.server.engine;
+        let paid = self.paid();
+        let hooks = engine.hooks.iter().zip(std::iter::repeat(paid)).filter_map(|(hook, paid)| Some((hook, paid?)));
+        let mut stand_in = None;
+        for (hook, paid) in hooks.clone() {
+            stand_in = hook.before_verify(&paid).await?;
+            if stand_in.is_some() {
+                break;
+            }
+        }
+        let asked = match stand_in {
+            Some(verified) => Ok(verified),
+            None => self.ask_facilitator().await,
+        };
+        let verified = match asked {
+            Ok(verified) => verified,
+            Err(why) => {
+                let mut recovered = None;
+                for (hook, paid) in hooks.clone() {
+                    recovered = hook.recover_verify(&paid, &why).await;
+                    if recovered.is_some() {
+                        break;
+                    }
+                }
+                recovered.ok_or(why)?
+            }
+        };
+        for (hook, paid) in hooks {
+            hook.verified(&paid, &verified).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_facilitator(&self) -> Result<Verified, Failure> {
+        let longest = self.server.engine.verify_timeout;
+        let facilitator = &self.offer.facilitator;
+        let verdict = timeout(longest, facilitator.verify(&self.raw, &self.offer.requirements)).await;
+        let verified = verdict.unwrap_or_else(|_| {
+            let message = format!("the facilitator `{}` gave no verdict in {longest:?}", facilitator.name());
+            Err(Fault::new(FaultKind::Timeout, message).into())
+        })?;
+        self.check_payer(verified.payer.as_deref())?;
+        Ok(verified)
+    }
+
+    /// A facilitator that names another payer than the payment does is lying or broken.
+    pub(super) fn check_payer(&self, named: Option<&str>) -> Result<(), Fault> {
+        let Some(named) = named else { return Ok(()) };
+        if self.offer.network.canonical(named).is_ok_and(|named| named == self.payer.address()) {
+            return Ok(());
+        }
+        let message = format!("the facilitator `{}` answered for another payer", self.offer.facilitator.name());
+        Err(Fault::new(FaultKind::Invalid, message))
+    }
+
+    /// What a failure before settlement is answered with.
+    fn refusal(&self, why: Failure, offers: &Offers, request: &dyn Request) -> Refusal {
+        let engine = &self.server.engine;
+        match why {
+            Failure::Rejected(why) => challenge::fresh(engine, self.route(), request, offers, &why.code),
+            Failure::Fault(why) => self.unavailable(&why),
+        }
+    }
+
+    pub(super) fn unavailable(&self, why: &Fault) -> Refusal {
+        let name = self.offer.facilitator.name();
+        tracing::error!(facilitator = name, %why, "a facilitator could not decide");
+        match why.kind {
+            FaultKind::Internal | FaultKind::Configuration => Refusal::Internal,
+            _ => Refusal::Unavailable(format!("the facilitator `{name}` could not decide; try again")),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! From the handler to the answer: settle, receipt, release.
+
+use super::admit::internal;
+use super::claim::{ClaimGuard, released};
+use super::offers::Offer;
+use super::refusal::Refusal;
+use super::{Canceled, ReadyRoute, ResourceServer};
+use std::fmt;
+use std::sync::Arc;
+use tokio::time::timeout;
+use tollway_core::{
+    AccountId, Caller, Failure, Fault, FaultKind, Object, Outcome, Paid, PaymentPayload, PaymentRequirements, Reply,
+    Request, Sent, ServerExtension, SettleResponse, Settled, codes,
+};
+
+/// A request that an extension or a hook opened without payment.
+pub struct Granted {
+    by: Option<(Arc<dyn ServerExtension>, u64)>,
+}
+
+impl Granted {
+    pub(super) fn plain() -> Self {
+        Self { by: None }
+    }
+
+    pub(super) fn by(extension: Arc<dyn ServerExtension>, token: u64) -> Self {
+        Self { by: Some((extension, token)) }
+    }
+
+    /// The handler is done; `served` says whether it answered below 400.
+    pub async fn finished(mut self, served: bool) {
+        if let Some((extension, token)) = self.by.take() {
+            extension.finished(token, served).await;
+        }
+    }
+}
+
+impl Drop for Granted {
+    /// A handler that panicked or a client that left served nobody: what the gate took is given back.
+    fn drop(&mut self) {
+        if let (Some((extension, token)), Ok(runtime)) = (self.by.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { extension.finished(token, false).await });
+        }
+    }
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Granted").field("by", &self.by.as_ref().map(|(by, _)| by.key())).finish()
+    }
+}
+
+/// A payment and the offer it answers.
+pub(super) struct Deal {
+    pub(super) server: ResourceServer,
+    pub(super) index: usize,
+    /// Kept only where hooks or extensions want to see it.
+    pub(super) request: Option<Arc<dyn Request>>,
+    pub(super) raw: Arc<PaymentPayload>,
+    pub(super) offer: Arc<Offer>,
+    pub(super) payer: AccountId,
+}
+
+/// A payment whose money moved, with what goes back to the client.
+struct Delivery {
+    settled: Settled,
+    receipt: SettleResponse,
+    attach: Vec<(String, String)>,
+    guard: ClaimGuard,
+}
+
+/// A paid request: run the handler, then call [`finish`](Self::finish). Dropped, it gives the claim back.
+pub struct Admitted {
+    deal: Deal,
+    stage: Option<Stage>,
+}
+
+enum Stage {
+    /// Verified; settlement follows the handler.
+    Verified(ClaimGuard, Caller),
+    /// Settled before the handler.
+    Settled(Box<Delivery>),
+}
+
+/// What to answer after the handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Finished {
+    /// The handler's answer, with these added.
+    Release {
+        /// The receipt; none where the handler failed before anything was settled.
+        receipt: Option<SettleResponse>,
+        /// Headers of extensions.
+        attach: Vec<(String, String)>,
+    },
+    /// This instead of the handler's answer, of which nothing may leak.
+    Refused(Refusal),
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("payer", &self.deal.payer)
+            .field("receipt", &self.receipt())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admitted {
+    /// Who pays.
+    pub fn payer(&self) -> &AccountId {
+        &self.deal.payer
+    }
+
+    /// The offer that is being paid.
+    pub fn offer(&self) -> &PaymentRequirements {
+        &self.deal.offer.requirements
+    }
+
+    /// The receipt, where the payment is settled already: the handler's answer need not be held back.
+    pub fn receipt(&self) -> Option<&SettleResponse> {
+        match &self.stage {
+            Some(Stage::Settled(delivery)) => Some(&delivery.receipt),
+            _ => None,
+        }
+    }
+
+    /// The handler is done; `served` says whether it answered below 400. Settles, unless that is done or there is
+    /// nothing to pay for.
+    ///
+    /// Settlement runs in a task of its own. If this future is dropped, it runs to its end all the same, and the same
+    /// payment presented again is answered from it.
+    pub async fn finish(mut self, served: bool) -> Finished {
+        match self.stage.take() {
+            Some(Stage::Settled(delivery)) => {
+                let Delivery { settled, receipt, attach, guard, .. } = *delivery;
+                // Paid and not served: the payer may come back with the same payment.
+                if served {
+                    guard.resolve(Outcome::Settled(settled)).await;
+                }
+                Finished::Release { receipt: Some(receipt), attach }
+            }
+            Some(Stage::Verified(guard, _)) if !served => {
+                guard.resolve(released(codes::UNEXPECTED_SETTLE_ERROR)).await;
+                self.deal.canceled(Canceled::HandlerFailed).await;
+                Finished::Release { receipt: None, attach: Vec::new() }
+            }
+            Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), guard, caller).await {
+                Ok(Delivery { settled, receipt, attach, guard }) => {
+                    guard.resolve(Outcome::Settled(settled)).await;
+                    Finished::Release { receipt: Some(receipt), attach }
+                }
+                Err(refusal) => Finished::Refused(refusal),
+            },
+            None => Finished::Refused(Refusal::Internal),
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let (Some(Stage::Verified(..)), Ok(runtime)) = (&self.stage, tokio::runtime::Handle::try_current()) {
+            let deal = self.deal.share();
+            runtime.spawn(async move { deal.canceled(Canceled::Dropped).await });
+        }
+    }
+}
+
+impl Deal {
+    pub(super) fn route(&self) -> &ReadyRoute {
+        &self.server.engine.routes[self.index]
+    }
+
+    /// The view for hooks and extensions, if there are any.
+    pub(super) fn paid(&self) -> Option<Paid<'_>> {
+        let request = self.request.as_deref()?;
+        Some(Paid::new(request, self.route().pattern.as_str(), &self.offer.requirements, &self.raw, &self.payer))
+    }
+
+    fn share(&self) -> Self {
+        Self {
+            server: self.server.clone(),
+            index: self.index,
+            request: self.request.clone(),
+            raw: self.raw.clone(),
+            offer: self.offer.clone(),
+            payer: self.payer.clone(),
+        }
+    }
+
+    pub(super) fn verified(self, guard: ClaimGuard, caller: Caller) -> Admitted {
+        Admitted { deal: self, stage: Some(Stage::Verified(guard, caller)) }
+    }
+
+    /// Settles before the handler: the upfront flow, and payments that were sent before.
+    pub(super) async fn proceed(self, guard: ClaimGuard, caller: Caller) -> Result<Admitted, Refusal> {
+        let delivery = Self::spawn_settle(self.share(), guard, caller).await?;
+        Ok(Admitted { deal: self, stage: Some(Stage::Settled(Box::new(delivery))) })
+    }
+
+    /// Answers a payment whose money moved before, from what was written then.
+    pub(super) fn redeliver(self, guard: ClaimGuard, settled: Settled) -> Admitted {
+        let receipt = self.receipt(&settled, Object::new());
+        let delivery = Delivery { settled, receipt, attach: Vec::new(), guard };
+        Admitted { deal: self, stage: Some(Stage::Settled(Box::new(delivery))) }
+    }
+
+    fn receipt(&self, settled: &Settled, extensions: Object) -> SettleResponse {
+        let network = self.offer.requirements.network.clone();
+        let mut receipt = SettleResponse::settled(network, settled.transaction.clone(), settled.payer.clone());
+        receipt.amount = settled.amount;
+        receipt.extra.clone_from(&settled.extra);
+        receipt.extensions = (!extensions.is_empty()).then_some(extensions);
+        receipt
+    }
+
+    async fn canceled(&self, why: Canceled) {
+        if let Some(paid) = self.paid() {
+            for hook in &self.server.engine.hooks {
+                hook.canceled(&paid, why).await;
+            }
+        }
+    }
+
+    /// Settles in a task of its own, so that a client that leaves loses nothing: the delivery nobody waits for is
+    /// dropped, and its guard writes down that the money moved.
+    async fn spawn_settle(deal: Self, guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
+        let task = tokio::spawn(async move { deal.settle(guard, caller).await });
+        task.await.unwrap_or_else(|why| {
+            Err(internal(Fault::new(FaultKind::Internal, "settling ended abnormally").source(why).maybe_sent()))
+        })
+    }
+
+    async fn settle(self, mut guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
+        let failed = |code, transaction: &str| {
+            Refusal::Failed(SettleResponse::failed(self.offer.requirements.network.clone(), code, transaction))
+        };
+        match self.settle_with_hooks(&mut guard, &caller).await {
+            Ok(Outcome::Settled(settled)) => {
+                guard.moved(&settled);
+                let (extensions, attach) = self.after_settlement(&settled).await;
+                let receipt = self.receipt(&settled, extensions);
+                Ok(Delivery { settled, receipt, attach, guard })
+            }
+            Ok(Outcome::Released(why)) | Err(Failure::Rejected(why)) => {
+                let mut refused = SettleResponse::failed(
+                    self.offer.requirements.network.clone(),
+                    why.code.clone(),
+                    why.transaction.clone().unwrap_or_default(),
+                );
+                refused.error_message.clone_from(&why.message);
+                refused.payer.clone_from(&why.payer);
+                guard.resolve(Outcome::Released(why)).await;
+                Err(Refusal::Failed(refused))
+            }
+            Ok(Outcome::Pending { transaction }) => {
+                let refusal = failed(codes::SETTLEMENT_PENDING, &transaction);
+                guard.resolve(Outcome::Pending { transaction }).await;
+                Err(refusal)
+            }
+            Ok(Outcome::Undelivered(_)) => Err(internal(
+                Fault::new(FaultKind::Invalid, "a facilitator answered with a server's state").maybe_sent(),
+            )),
+            Err(Failure::Fault(why)) => {
+                let refusal = self.unavailable(&why);
+                guard
+                    .resolve(if why.sent == Sent::No {
+                        released(codes::UNEXPECTED_SETTLE_ERROR)
+                    } else {
+                        Outcome::Pending { transaction: String::new() }
+                    })
+                    .await;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn settle_with_hooks(&self, guard: &mut ClaimGuard, caller: &Caller) -> Result<Outcome, Failure> {
+        let hooks = &self.server.engine.hooks;
+        if let Some(paid) = self.paid() {
+            for hook in hooks {
+                if let Some(settled) = hook.before_settle(&paid).await? {
+                    return Ok(Outcome::Settled(settled));
+                }
+            }
+        }
+        // From the first call on, the money may be on its way, whatever becomes of this task.
+        let before = guard.pending().map(str::to_owned);
+        guard.unknown(before.clone().unwrap_or_default());
+        let mut outcome = still_pending(before, self.ask_to_settle(caller).await);
+        if let Ok(Outcome::Pending { transaction }) = &outcome {
+            // Once more with the identical payment: most are included by then (specification, `settlement_pending`).
+            let before = Some(transaction.clone());
+            guard.unknown(transaction.clone());
+            outcome = still_pending(before, self.ask_to_settle(caller).await);
+        }
+        if let (Err(why), Some(paid)) = (&outcome, self.paid()) {
+            for hook in hooks {
+                if let Some(settled) = hook.recover_settle(&paid, why).await {
+                    return Ok(Outcome::Settled(settled));
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn ask_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
+        let longest = self.server.engine.settle_timeout;
+        let facilitator = &self.offer.facilitator;
+        let answer = timeout(longest, facilitator.settle(&self.raw, &self.offer.requirements, caller)).await;
+        let outcome = answer.unwrap_or_else(|_| {
+            let message = format!("the facilitator `{}` did not settle in {longest:?}", facilitator.name());
+            Err(Fault::new(FaultKind::Timeout, message).maybe_sent().into())
+        })?;
+        if let Outcome::Settled(settled) = &outcome {
+            self.check_payer(settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
+            if settled.amount.is_some_and(|amount| amount != self.offer.requirements.amount) {
+                let message = format!("the facilitator `{}` settled another amount than was asked", facilitator.name());
+                return Err(Fault::new(FaultKind::Invalid, message).maybe_sent().into());
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Tells hooks and extensions that the money moved; collects what extensions add to the answer.
+    async fn after_settlement(&self, settled: &Settled) -> (Object, Vec<(String, String)>) {
+        let mut extensions = Object::new();
+        let mut reply = Reply::default();
+        if let Some(paid) = self.paid() {
+            for hook in &self.server.engine.hooks {
+                hook.settled(&paid, settled).await;
+            }
+            for (extension, section) in &self.route().extensions {
+                match extension.settled(&paid, section, settled, &mut reply).await {
+                    Ok(Some(value)) => drop(extensions.insert(extension.key().to_owned(), value)),
+                    Ok(None) => {}
+                    Err(why) => tracing::error!(key = extension.key(), %why, "an extension could not record a payment"),
+                }
+            }
+        }
+        (extensions, reply.attach)
+    }
+}
+
+/// What was sent stays sent: an answer that names no transaction of its own says nothing about the one before.
+fn still_pending(before: Option<String>, answer: Result<Outcome, Failure>) -> Result<Outcome, Failure> {
+    match (before, answer) {
+        (Some(transaction), Err(Failure::Rejected(why))) if why.transaction.is_none() => {
+            tracing::warn!(%why, %transaction, "a facilitator refused a payment that was sent before");
+            Ok(Outcome::Pending { transaction })
+        }
+        (Some(transaction), Err(Failure::Fault(why))) => {
+            tracing::warn!(%why, %transaction, "a facilitator could not say what became of a payment");
+            Ok(Outcome::Pending { transaction })
+        }
+        (_, answer) => answer,
+    }
+}

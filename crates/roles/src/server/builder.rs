@@ -1,0 +1,228 @@
+//! Builds a [`ResourceServer`] out of plug-ins and routes. Strict: a route that cannot work is an error here.
+
+use super::live::SyncError;
+use super::offers::ReadyWay;
+use super::{Engine, ReadyRoute, ResourceServer, Route, ServerHook};
+use crate::MemoryLedger;
+use crate::setup::{Parts, Setup, SetupError, shared_methods};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tollway_core::{
+    Facilitator, FacilitatorSelector, Ledger, LedgerHandle, PartKind, ResourceInfo, RouteConfig, Scope, ServerConfig,
+    ServerExtension,
+};
+
+/// Collects what a [`ResourceServer`] needs.
+pub struct ResourceServerBuilder {
+    setup: Setup,
+    origin: String,
+    routes: Vec<Route>,
+    facilitators: Vec<Arc<dyn Facilitator>>,
+    selector: Option<Arc<dyn FacilitatorSelector>>,
+    ledger: Option<Arc<dyn Ledger>>,
+    extensions: BTreeMap<String, Value>,
+    hooks: Vec<Arc<dyn ServerHook>>,
+    verify_timeout: Duration,
+    settle_timeout: Duration,
+}
+
+impl fmt::Debug for ResourceServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServerBuilder").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl ResourceServerBuilder {
+    pub(super) fn new(origin: String) -> Self {
+        Self {
+            setup: Setup::default(),
+            origin,
+            routes: Vec::new(),
+            facilitators: Vec::new(),
+            selector: None,
+            ledger: None,
+            extensions: BTreeMap::new(),
+            hooks: Vec::new(),
+            verify_timeout: Duration::from_secs(90),
+            settle_timeout: Duration::from_secs(180),
+        }
+    }
+
+    shared_methods!();
+
+    /// Takes over a whole configuration; later calls add to it.
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.origin = config.origin;
+        self.setup.shared = config.shared;
+        self.extensions = config.extensions;
+        self.routes = config.routes.into_iter().map(Route::from).collect();
+        self
+    }
+
+    /// Adds a facilitator. With several, the first that can settle a way is used for it.
+    pub fn facilitator(mut self, facilitator: impl Facilitator + 'static) -> Self {
+        self.facilitators.push(Arc::new(facilitator));
+        self
+    }
+
+    /// Chooses among facilitators otherwise than by their order.
+    pub fn selector(mut self, selector: Arc<dyn FacilitatorSelector>) -> Self {
+        self.selector = Some(selector);
+        self
+    }
+
+    /// Adds a route. The first that matches a request counts.
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Keeps claims here; in memory if left out.
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Configures a server extension, by the route key it owns, for all routes that use it.
+    pub fn extension(mut self, route_key: &str, section: Value) -> Self {
+        self.extensions.insert(route_key.to_owned(), section);
+        self
+    }
+
+    /// Adds a hook.
+    pub fn hook(mut self, hook: Arc<dyn ServerHook>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Longest wait for a facilitator's verdict, 90 seconds if left out.
+    pub fn verify_timeout(mut self, longest: Duration) -> Self {
+        self.verify_timeout = longest;
+        self
+    }
+
+    /// Longest wait for a settlement, 180 seconds if left out. After it the outcome counts as unknown.
+    pub fn settle_timeout(mut self, longest: Duration) -> Self {
+        self.settle_timeout = longest;
+        self
+    }
+
+    /// Makes every plug-in the routes need, asks the facilitators what they support, and checks every route.
+    ///
+    /// Facilitators that cannot be reached are no error here: they are asked again when the first request comes.
+    ///
+    /// # Errors
+    /// A route that cannot work, a plug-in that is missing or refused its section.
+    pub async fn build(self) -> Result<ResourceServer, SetupError> {
+        let origin = check_origin(&self.origin)?;
+        let parts = self.setup.into_parts()?;
+        let mut extensions: BTreeMap<String, Arc<dyn ServerExtension>> = BTreeMap::new();
+        let mut routes = Vec::with_capacity(self.routes.len());
+        for route in self.routes {
+            routes.push(ready_route(&parts, route, &self.extensions, &mut extensions).await?);
+        }
+        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
+        let engine = Arc::new(Engine {
+            origin,
+            routes,
+            facilitators: self.facilitators,
+            selector: self.selector,
+            extensions: extensions.into_values().collect(),
+            hooks: self.hooks,
+            ledger: LedgerHandle::new(ledger, Scope::Server),
+            clock: parts.cx.clock.clone(),
+            verify_timeout: self.verify_timeout,
+            settle_timeout: self.settle_timeout,
+            live: Default::default(),
+        });
+        match engine.sync().await {
+            Ok(_) => {}
+            Err(SyncError::Setup(why)) => return Err(why),
+            Err(SyncError::Unreachable(why)) => {
+                tracing::warn!(%why, "no facilitator can be reached yet; trying again with the first request");
+            }
+        }
+        Ok(ResourceServer { engine })
+    }
+}
+
+/// An origin is a scheme, a host and perhaps a port, and nothing after them.
+fn check_origin(origin: &str) -> Result<String, SetupError> {
+    let origin = origin.trim_end_matches('/');
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic() && !b"/?#@\\".contains(&b)) {
+        let why =
+            format!("the origin `{origin}` must be how clients reach this server, such as `https://api.example.com`");
+        return Err(SetupError::Setting(why));
+    }
+    Ok(origin.to_owned())
+}
+
+async fn ready_route(
+    parts: &Parts,
+    route: Route,
+    sections: &BTreeMap<String, Value>,
+    extensions: &mut BTreeMap<String, Arc<dyn ServerExtension>>,
+) -> Result<ReadyRoute, SetupError> {
+    let Route { config, ways } = route;
+    let mistake = |code, why: String| SetupError::Route { route: config.path.clone(), code, why };
+    let pattern = config.path.parse().map_err(|why: crate::PatternError| mistake(None, why.to_string()))?;
+    let info = resource_info(&config);
+    info.check().map_err(|why| mistake(None, why))?;
+    let mut ready_ways = Vec::with_capacity(ways.len());
+    for way in ways {
+        let id = way.network.parse().map_err(|why: tollway_core::CaipError| mistake(None, why.to_string()))?;
+        let cx = parts.context(&id).await?;
+        let section = parts.shared.scheme(&way.scheme, &id);
+        let scheme = parts.registry.server(&way.scheme, &id, section, cx).await.map_err(|why| match why {
+            why @ tollway_core::RegistryError::Unknown { kind: PartKind::SchemeServer, .. } => {
+                mistake(Some("missing_scheme"), why.to_string())
+            }
+            why => SetupError::Registry(why),
+        })?;
+        let flows = scheme.flows();
+        let flow = way.flow.or_else(|| flows.first().copied()).unwrap_or(tollway_core::Flow::Authorization);
+        if !flows.contains(&flow) {
+            let known: Vec<_> = flows.iter().map(|flow| flow.name()).collect();
+            let why = format!("`{}` cannot be paid `{flow}`; it can be paid {}", way.scheme, known.join(", "));
+            return Err(mistake(Some("unsupported_payment_flow"), why));
+        }
+        let ready = ReadyWay { network: parts.network(&id).await?, scheme, flow, way };
+        if let Some(why) = ready.price_mistake() {
+            return Err(mistake(None, why));
+        }
+        ready_ways.push(ready);
+    }
+    if ready_ways.is_empty() && config.extensions.is_empty() {
+        return Err(mistake(None, "it has no way to pay; add .accepts(Way::exact(network, price, payTo))".to_owned()));
+    }
+    let mut used = Vec::new();
+    for (key, section) in &config.extensions {
+        let extension = match extensions.get(key) {
+            Some(extension) => extension.clone(),
+            None => {
+                let own = sections.get(key).cloned().unwrap_or_else(|| Value::Object(Default::default()));
+                let made = parts.registry.server_extension(key, own, parts.cx.clone()).await;
+                let made = made.map_err(|why| mistake(None, why.to_string()))?;
+                extensions.insert(key.clone(), made.clone());
+                made
+            }
+        };
+        used.push((extension, section.clone()));
+    }
+    Ok(ReadyRoute { pattern, info, url: config.resource, ways: ready_ways, extensions: used })
+}
+
+/// The challenge's `resource`. Description and media type are written even when empty, as the deployed server does.
+fn resource_info(config: &RouteConfig) -> ResourceInfo {
+    let mut info = ResourceInfo::new("");
+    info.description = Some(config.description.clone());
+    info.mime_type = Some(config.mime_type.clone());
+    info.service_name = config.service_name.clone();
+    info.tags = config.tags.clone();
+    info.icon_url = config.icon_url.clone();
+    info
+}

@@ -1,0 +1,207 @@
+//! What all three builders share: a registry, networks opened once, keys.
+
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tollway_core::{
+    BuildContext, CaipError, Network, NetworkId, NetworkPattern, PartKind, Registry, RegistryError, SharedConfig,
+    Signer, SignerConfig,
+};
+
+/// Why a role could not be set up. Every text says what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A plug-in is missing, doubled, or refused its section.
+    Registry(RegistryError),
+    /// A network name that is none.
+    Network(CaipError),
+    /// A route cannot work as it stands.
+    Route {
+        /// The route's pattern.
+        route: String,
+        /// A code of the deployed server where it has one: `missing_scheme`, `missing_facilitator`,
+        /// `unsupported_payment_flow`.
+        code: Option<&'static str>,
+        /// What to change.
+        why: String,
+    },
+    /// Another setting is wrong or missing.
+    Setting(String),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(why) => why.fmt(f),
+            Self::Network(why) => why.fmt(f),
+            Self::Route { route, code: Some(code), why } => write!(f, "route `{route}`: {code}: {why}"),
+            Self::Route { route, code: None, why } => write!(f, "route `{route}`: {why}"),
+            Self::Setting(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+impl From<RegistryError> for SetupError {
+    fn from(why: RegistryError) -> Self {
+        Self::Registry(why)
+    }
+}
+
+impl From<CaipError> for SetupError {
+    fn from(why: CaipError) -> Self {
+        Self::Network(why)
+    }
+}
+
+/// What a builder collects before anything is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    pub(crate) registry: Option<Registry>,
+    pub(crate) shared: SharedConfig,
+    pub(crate) cx: BuildContext,
+    pub(crate) networks: Vec<Arc<dyn Network>>,
+    pub(crate) signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    /// The first thing said to the builder that cannot be.
+    pub(crate) mistake: Option<SetupError>,
+}
+
+impl Setup {
+    /// Notes a mistake, so that builder methods need not return results.
+    pub(crate) fn note<T, E: Into<SetupError>>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|why| self.mistake.get_or_insert_with(|| why.into())).ok()
+    }
+
+    pub(crate) fn into_parts(self) -> Result<Parts, SetupError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let registry = self.registry.map_or_else(Registry::discover, Ok)?;
+        let opened = self.networks.into_iter().map(|network| (network.id().clone(), network)).collect();
+        Ok(Parts { registry, shared: self.shared, cx: self.cx, signers: self.signers, opened: Mutex::new(opened) })
+    }
+}
+
+/// A registry with its configuration: opens networks once and makes what stands on them.
+pub(crate) struct Parts {
+    pub(crate) registry: Registry,
+    pub(crate) shared: SharedConfig,
+    pub(crate) cx: BuildContext,
+    signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    opened: Mutex<HashMap<NetworkId, Arc<dyn Network>>>,
+}
+
+impl Parts {
+    /// Opens a network, or gives the one that is open.
+    pub(crate) async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, SetupError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(network) = opened.get(id) {
+            return Ok(network.clone());
+        }
+        let network = self.registry.network(id, self.shared.network(id), self.cx.clone()).await?;
+        opened.insert(id.clone(), network.clone());
+        Ok(network)
+    }
+
+    /// Every network that is configured or was handed over open.
+    pub(crate) async fn network_ids(&self) -> Vec<NetworkId> {
+        let mut ids: Vec<_> = self.opened.lock().await.keys().chain(self.shared.networks.keys()).cloned().collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
+    /// The context for a scheme on a network: the network, and the keys configured for it.
+    pub(crate) async fn context(&self, id: &NetworkId) -> Result<BuildContext, SetupError> {
+        let cx = self.cx.with_network(self.network(id).await?);
+        let mut signers: Vec<_> =
+            self.signers.iter().filter(|(at, _)| at.matches(id)).map(|(_, signer)| signer.clone()).collect();
+        for config in self.shared.signers.iter().filter(|(at, _)| at.matches(id)).flat_map(|(_, keys)| keys) {
+            let section = Value::Object(config.section.clone());
+            signers.push(self.registry.signer(&config.kind, id, section, cx.clone()).await?);
+        }
+        Ok(cx.with_signers(signers))
+    }
+
+    /// Whether there is a key for a network.
+    pub(crate) fn has_signer(&self, id: &NetworkId) -> bool {
+        let mut patterns = self.signers.iter().map(|(at, _)| at).chain(self.shared.signers.keys());
+        patterns.any(|at| at.matches(id))
+    }
+
+    /// Every scheme whose `kind` side is registered for a network.
+    pub(crate) fn schemes(&self, kind: PartKind, id: &NetworkId) -> Vec<&'static str> {
+        self.registry.schemes(kind, id)
+    }
+}
+
+/// The signer section for a key named by reference.
+pub(crate) fn local_key(reference: &str) -> SignerConfig {
+    SignerConfig::local(reference)
+}
+
+/// The builder methods that all three roles have. The builder has a field `setup`.
+macro_rules! shared_methods {
+    () => {
+        /// Uses these plug-ins instead of all those linked into the program.
+        pub fn registry(mut self, registry: tollway_core::Registry) -> Self {
+            self.setup.registry = Some(registry);
+            self
+        }
+
+        /// Configures a network with the section its plug-in reads, such as `json!({ "rpc": "https://…" })`.
+        pub fn network(mut self, id: &str, section: serde_json::Value) -> Self {
+            if let Some(id) = self.setup.note(id.parse()) {
+                self.setup.shared.networks.insert(id, section);
+            }
+            self
+        }
+
+        /// Hands over a network that is already open.
+        pub fn open_network(mut self, network: std::sync::Arc<dyn tollway_core::Network>) -> Self {
+            self.setup.networks.push(network);
+            self
+        }
+
+        /// Configures a key for a network or a pattern such as `eip155:*`, by reference: `env:NAME` or `file:PATH`.
+        pub fn key(mut self, at: &str, reference: &str) -> Self {
+            if let Some(at) = self.setup.note(at.parse()) {
+                self.setup.shared.signers.entry(at).or_default().push(crate::setup::local_key(reference));
+            }
+            self
+        }
+
+        /// Hands over a signer for a network or a pattern.
+        pub fn signer(mut self, at: &str, signer: std::sync::Arc<dyn tollway_core::Signer>) -> Self {
+            if let Some(at) = self.setup.note(at.parse()) {
+                self.setup.signers.push((at, signer));
+            }
+            self
+        }
+
+        /// Configures a scheme on a network with the section its plug-in reads.
+        pub fn scheme(mut self, name: &str, network: &str, section: serde_json::Value) -> Self {
+            if let Some(id) = self.setup.note(network.parse()) {
+                self.setup.shared.schemes.entry(name.to_owned()).or_default().insert(id, section);
+            }
+            self
+        }
+
+        /// Tells the time by this clock.
+        pub fn clock(mut self, clock: std::sync::Arc<dyn tollway_core::Clock>) -> Self {
+            self.setup.cx.clock = clock;
+            self
+        }
+
+        /// Resolves references to secrets this way, instead of from the environment and files.
+        pub fn secrets(mut self, secrets: std::sync::Arc<dyn tollway_core::Secrets>) -> Self {
+            self.setup.cx.secrets = secrets;
+            self
+        }
+    };
+}
+pub(crate) use shared_methods;
