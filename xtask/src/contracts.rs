@@ -37,19 +37,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
 
     let root = root();
     let units = units(&root)?;
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| !units.iter().any(|unit| unit.name == **name))
-    {
+    if let Some(unknown) = only.iter().find(|name| !units.iter().any(|unit| unit.name == **name)) {
         return Err(format!("crates/{unknown} has no contracts folder\n{USAGE}"));
     }
     let solc = install(&root)?;
 
     let mut stale = Vec::new();
-    for unit in units
-        .iter()
-        .filter(|unit| only.is_empty() || only.contains(&unit.name))
-    {
+    for unit in units.iter().filter(|unit| only.is_empty() || only.contains(&unit.name)) {
         let built = compile(&solc, unit)?;
         let committed = unit.artifacts()?;
         if check {
@@ -62,10 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if stale.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "stale artifacts; run `cargo xtask contracts` and commit the result:\n{}",
-        stale.join("\n")
-    ))
+    Err(format!("stale artifacts; run `cargo xtask contracts` and commit the result:\n{}", stale.join("\n")))
 }
 
 /// Says offline whether every artifact was made from the sources beside it by the pinned compiler and settings, every
@@ -82,15 +73,10 @@ fn fresh_under(root: &Path) -> Result<(), String> {
         for (name, artifact) in unit.artifacts()? {
             let place = format!("crates/{}/artifacts/{name}.json", unit.name);
             if artifact["compiler"] != compiler() {
-                wrong.push(format!(
-                    "{place}: made by another compiler or other settings"
-                ));
+                wrong.push(format!("{place}: made by another compiler or other settings"));
             }
             if artifact["contractName"] != json!(name) {
-                wrong.push(format!(
-                    "{place}: holds the contract {}",
-                    artifact["contractName"]
-                ));
+                wrong.push(format!("{place}: holds the contract {}", artifact["contractName"]));
             }
             let Some(sources) = artifact["sources"].as_object() else {
                 wrong.push(format!("{place}: names no sources"));
@@ -108,19 +94,13 @@ fn fresh_under(root: &Path) -> Result<(), String> {
             }
         }
         for source in unit.sources.keys().filter(|source| !used.contains(*source)) {
-            wrong.push(format!(
-                "crates/{}/contracts/{source}: has no artifact",
-                unit.name
-            ));
+            wrong.push(format!("crates/{}/contracts/{source}: has no artifact", unit.name));
         }
     }
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "contracts: run `cargo xtask contracts` and commit the result\n{}",
-        wrong.join("\n")
-    ))
+    Err(format!("contracts: run `cargo xtask contracts` and commit the result\n{}", wrong.join("\n")))
 }
 
 /// One crate's contracts: the sources of its `contracts` folder, which may import each other.
@@ -136,8 +116,7 @@ impl Unit {
         let mut found = BTreeMap::new();
         for path in files(&self.folder.join("artifacts"), "json")? {
             let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            let value =
-                serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+            let value = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
             found.insert(stem(&path), value);
         }
         Ok(found)
@@ -148,9 +127,7 @@ impl Unit {
 fn units(root: &Path) -> Result<Vec<Unit>, String> {
     let crates = root.join("crates");
     let entries = fs::read_dir(&crates).map_err(|e| format!("{}: {e}", crates.display()))?;
-    let mut folders: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
+    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
 
     let mut units = Vec::new();
@@ -164,11 +141,7 @@ fn units(root: &Path) -> Result<Vec<Unit>, String> {
             // A checkout that rewrites line ends must not make artifacts look stale.
             sources.insert(format!("{}.sol", stem(&path)), text.replace("\r\n", "\n"));
         }
-        units.push(Unit {
-            name: stem(&folder),
-            folder,
-            sources,
-        });
+        units.push(Unit { name: stem(&folder), folder, sources });
     }
     Ok(units)
 }
@@ -187,23 +160,15 @@ fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The compiler settings. Without metadata the bytecode depends on nothing but the code; through the IR long argument
@@ -223,68 +188,45 @@ fn compiler() -> Value {
 
 /// Puts the pinned compiler under `target/` unless it is there; answers the folder of its npm package.
 fn install(root: &Path) -> Result<PathBuf, String> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let prefix = target.join(format!("solc-{SOLC}"));
     let package = prefix.join("node_modules/solc");
     let executable = package.join("soljson.js");
     if !executable.is_file() {
         fs::create_dir_all(&prefix).map_err(|e| format!("{}: {e}", prefix.display()))?;
         let output = Command::new("npm")
-            .args([
-                "install",
-                "--no-save",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ])
+            .args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
             .arg("--prefix")
             .arg(&prefix)
             .arg(format!("solc@{SOLC}"))
             .output()
             .map_err(|e| format!("npm: {e}; compiling contracts needs Node 18 or newer"))?;
         if !output.status.success() {
-            return Err(format!(
-                "npm install solc@{SOLC} failed\n{}",
-                String::from_utf8_lossy(&output.stderr)
-            ));
+            return Err(format!("npm install solc@{SOLC} failed\n{}", String::from_utf8_lossy(&output.stderr)));
         }
     }
-    let found =
-        sha256(&fs::read(&executable).map_err(|e| format!("{}: {e}", executable.display()))?);
+    let found = sha256(&fs::read(&executable).map_err(|e| format!("{}: {e}", executable.display()))?);
     if found != SOLJSON_SHA256 {
-        return Err(format!(
-            "solc {SOLC} is not the pinned one: its soljson.js has SHA-256 {found}"
-        ));
+        return Err(format!("solc {SOLC} is not the pinned one: its soljson.js has SHA-256 {found}"));
     }
     Ok(package)
 }
 
 /// Compiles one crate's sources together; answers the artifact of every contract that can be deployed.
 fn compile(solc: &Path, unit: &Unit) -> Result<BTreeMap<String, Value>, String> {
-    let sources: Map<String, Value> = unit
-        .sources
-        .iter()
-        .map(|(name, text)| (name.clone(), json!({ "content": text })))
-        .collect();
+    let sources: Map<String, Value> =
+        unit.sources.iter().map(|(name, text)| (name.clone(), json!({ "content": text }))).collect();
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut settings = settings();
     settings["outputSelection"] =
         json!({ "*": { "*": ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode"] } });
-    let output = solc_json(
-        solc,
-        &json!({ "language": "Solidity", "sources": sources, "settings": settings }),
-    )?;
+    let output = solc_json(solc, &json!({ "language": "Solidity", "sources": sources, "settings": settings }))?;
 
     let mut errors = Vec::new();
     for problem in output["errors"].as_array().into_iter().flatten() {
-        let text = problem["formattedMessage"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end();
+        let text = problem["formattedMessage"].as_str().unwrap_or_default().trim_end();
         // Warnings are errors too: nobody reads the second run, which is silent about unchanged files.
         errors.push(format!("crates/{}/contracts/{text}", unit.name));
     }
@@ -300,20 +242,14 @@ fn compile(solc: &Path, unit: &Unit) -> Result<BTreeMap<String, Value>, String> 
             if code.is_empty() {
                 continue; // an interface or an abstract contract
             }
-            if runtime["immutableReferences"]
-                .as_object()
-                .is_some_and(|refs| !refs.is_empty())
-            {
+            if runtime["immutableReferences"].as_object().is_some_and(|refs| !refs.is_empty()) {
                 return Err(format!(
                     "{source}: {name} has immutables, so its runtime code cannot be placed at genesis; use constants or storage"
                 ));
             }
             let artifact = artifact(unit, source, name, contract)?;
             if artifacts.insert(name.clone(), artifact).is_some() {
-                return Err(format!(
-                    "crates/{}/contracts: two contracts are named {name}",
-                    unit.name
-                ));
+                return Err(format!("crates/{}/contracts: two contracts are named {name}", unit.name));
             }
         }
     }
@@ -326,24 +262,11 @@ fn artifact(unit: &Unit, source: &str, name: &str, contract: &Value) -> Result<V
         .and_then(|text| serde_json::from_str(text).ok())
         .ok_or_else(|| format!("{source}: the compiler gave no metadata for {name}"))?;
     let mut sources = Map::new();
-    for path in metadata["sources"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(path, _)| path)
-    {
-        let text = unit
-            .sources
-            .get(path)
-            .ok_or_else(|| format!("{source}: imports {path} from outside its folder"))?;
+    for path in metadata["sources"].as_object().into_iter().flatten().map(|(path, _)| path) {
+        let text = unit.sources.get(path).ok_or_else(|| format!("{source}: imports {path} from outside its folder"))?;
         sources.insert(path.clone(), json!(sha256(text.as_bytes())));
     }
-    let hex = |part: &str| {
-        format!(
-            "0x{}",
-            contract["evm"][part]["object"].as_str().unwrap_or_default()
-        )
-    };
+    let hex = |part: &str| format!("0x{}", contract["evm"][part]["object"].as_str().unwrap_or_default());
     Ok(json!({
         "contractName": name,
         "sourceName": source,
@@ -370,9 +293,7 @@ fn solc_json(solc: &Path, input: &Value) -> Result<Value, String> {
         .map_err(|e| format!("node: {e}; compiling contracts needs Node 18 or newer"))?;
     // The program above reads all of its input before it writes, so this cannot block on a full pipe.
     let mut stdin = child.stdin.take().ok_or("node: no standard input")?;
-    stdin
-        .write_all(input.to_string().as_bytes())
-        .map_err(|e| format!("node: {e}"))?;
+    stdin.write_all(input.to_string().as_bytes()).map_err(|e| format!("node: {e}"))?;
     drop(stdin);
     let output = child.wait_with_output().map_err(|e| format!("node: {e}"))?;
     if !output.status.success() {
@@ -381,11 +302,7 @@ fn solc_json(solc: &Path, input: &Value) -> Result<Value, String> {
     serde_json::from_slice(&output.stdout).map_err(|e| format!("solc {SOLC} answered no JSON: {e}"))
 }
 
-fn differences(
-    unit: &Unit,
-    built: &BTreeMap<String, Value>,
-    committed: &BTreeMap<String, Value>,
-) -> Vec<String> {
+fn differences(unit: &Unit, built: &BTreeMap<String, Value>, committed: &BTreeMap<String, Value>) -> Vec<String> {
     let names: BTreeSet<&String> = built.keys().chain(committed.keys()).collect();
     names
         .into_iter()
@@ -395,18 +312,11 @@ fn differences(
 }
 
 /// Writes what changed and removes what no source makes any more.
-fn write(
-    unit: &Unit,
-    built: &BTreeMap<String, Value>,
-    committed: &BTreeMap<String, Value>,
-) -> Result<(), String> {
+fn write(unit: &Unit, built: &BTreeMap<String, Value>, committed: &BTreeMap<String, Value>) -> Result<(), String> {
     let folder = unit.folder.join("artifacts");
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let place = |name: &String| folder.join(format!("{name}.json"));
-    for (name, artifact) in built
-        .iter()
-        .filter(|(name, artifact)| committed.get(*name) != Some(artifact))
-    {
+    for (name, artifact) in built.iter().filter(|(name, artifact)| committed.get(*name) != Some(artifact)) {
         let text = serde_json::to_string_pretty(artifact).map_err(|e| e.to_string())? + "\n";
         fs::write(place(name), text).map_err(|e| format!("{}: {e}", place(name).display()))?;
     }
@@ -425,16 +335,12 @@ mod tests {
 
     impl Tree {
         fn new(label: &str) -> Self {
-            let root = std::env::temp_dir()
-                .join(format!("xtask-contracts-{label}-{}", std::process::id()));
+            let root = std::env::temp_dir().join(format!("xtask-contracts-{label}-{}", std::process::id()));
             fs::create_dir_all(root.join("crates/a/contracts")).unwrap();
             fs::create_dir_all(root.join("crates/a/artifacts")).unwrap();
             let tree = Self(root);
             tree.put("contracts/A.sol", "contract A {}");
-            tree.put(
-                "artifacts/A.json",
-                &tree.artifact("contract A {}").to_string(),
-            );
+            tree.put("artifacts/A.json", &tree.artifact("contract A {}").to_string());
             tree
         }
 
@@ -469,10 +375,7 @@ mod tests {
     #[test]
     fn a_matching_artifact_is_fresh_whatever_the_line_ends() {
         let tree = Tree::new("fresh");
-        tree.put(
-            "artifacts/A.json",
-            &tree.artifact("contract A {\n}").to_string(),
-        );
+        tree.put("artifacts/A.json", &tree.artifact("contract A {\n}").to_string());
         tree.put("contracts/A.sol", "contract A {\r\n}");
         fresh_under(&tree.0).unwrap();
     }
@@ -488,10 +391,7 @@ mod tests {
     fn a_source_without_an_artifact_is_stale() {
         let tree = Tree::new("missing");
         tree.put("contracts/B.sol", "contract B {}");
-        assert!(
-            tree.complaint()
-                .contains("contracts/B.sol: has no artifact")
-        );
+        assert!(tree.complaint().contains("contracts/B.sol: has no artifact"));
     }
 
     #[test]

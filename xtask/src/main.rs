@@ -1,14 +1,43 @@
 //! Tollway's automation: `cargo xtask <task>`.
+#![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
+mod bench;
 mod contracts;
+mod source;
+mod test;
+mod tidy;
+mod tree;
 
 use std::process::ExitCode;
+
+const USAGE: &str = "\
+Tollway's automation.
+
+usage: cargo xtask <task>
+
+tasks:
+  test                 everything CI checks: tidy, lints, tests, doc examples
+  tidy                 repository checks: which crate may know which, module headers, contracts' artifacts
+  lint                 rustfmt and clippy, where the toolchain has them
+  bench <name> [...]   benchmarks; `cargo xtask bench` lists them
+  contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.split_first() {
-        Some((task, rest)) if task == "contracts" => contracts::run(rest),
-        _ => Err("usage: cargo xtask contracts [--check] [crate folder ...]".to_owned()),
+        Some((task, rest)) => match task.as_str() {
+            "test" => test::test(),
+            "tidy" => tidy::run(),
+            "lint" => test::lint(),
+            "bench" => bench::run(rest),
+            "contracts" => contracts::run(rest),
+            "help" | "--help" | "-h" => {
+                println!("{USAGE}");
+                Ok(())
+            }
+            unknown => Err(format!("there is no task `{unknown}`\n\n{USAGE}")),
+        },
+        None => Err(USAGE.to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -17,4 +46,27 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs cargo and waits; an error if it fails.
+fn cargo(args: &[&str]) -> Result<(), String> {
+    println!("$ cargo {}", args.join(" "));
+    let status = std::process::Command::new(env!("CARGO")).args(args).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("`cargo {}` failed", args.join(" "))),
+        Err(why) => Err(format!("cargo could not be started: {why}")),
+    }
+}
+
+/// Runs cargo and gives what it printed.
+fn cargo_output(args: &[&str]) -> Result<String, String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(args)
+        .output()
+        .map_err(|why| format!("cargo could not be started: {why}"))?;
+    if !output.status.success() {
+        return Err(format!("`cargo {}` failed:\n{}", args.join(" "), String::from_utf8_lossy(&output.stderr)));
+    }
+    String::from_utf8(output.stdout).map_err(|why| format!("cargo printed something that is no text: {why}"))
 }

@@ -1,2 +1,47 @@
-//! Placeholder.
-fn main() {}
+//! The command line tool `tollway`.
+#![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
+
+mod demo;
+mod plugins;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// x402 payments: a server answers "402 Payment Required", a client signs a stablecoin payment and asks again.
+#[derive(Debug, Parser)]
+#[command(name = "tollway", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pay for one request on an embedded chain, and watch every step of it
+    Demo(demo::DemoArgs),
+    /// List the plug-ins linked into this program and the parts they bring
+    Plugins(plugins::PluginsArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // First of all: reqwest and alloy look for a TLS provider the moment they are built.
+    tollway::http::install_crypto();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => return fail(&format!("the asynchronous runtime could not start: {why}")),
+    };
+    let done = match cli.command {
+        Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Plugins(args) => plugins::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(&why),
+    }
+}
+
+fn fail(why: &str) -> ExitCode {
+    anstream::eprintln!("tollway: {why}");
+    ExitCode::FAILURE
+}

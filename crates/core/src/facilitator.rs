@@ -2,6 +2,7 @@
 
 use crate::{Caller, Outcome, PaymentPayload, PaymentRequirements, Result, SupportedResponse, Verified};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Whoever verifies and settles. Engines in this process and remote services look the same.
 #[async_trait]
@@ -26,6 +27,26 @@ pub trait Facilitator: Send + Sync {
     /// # Errors
     /// The refusal, or a fault whose `sent` says whether money may be on its way.
     async fn settle(&self, raw: &PaymentPayload, offer: &PaymentRequirements, caller: &Caller) -> Result<Outcome>;
+}
+
+/// A shared facilitator is one, too.
+#[async_trait]
+impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn supported(&self) -> Result<SupportedResponse> {
+        (**self).supported().await
+    }
+
+    async fn verify(&self, raw: &PaymentPayload, offer: &PaymentRequirements) -> Result<Verified> {
+        (**self).verify(raw, offer).await
+    }
+
+    async fn settle(&self, raw: &PaymentPayload, offer: &PaymentRequirements, caller: &Caller) -> Result<Outcome> {
+        (**self).settle(raw, offer, caller).await
+    }
 }
 
 /// A facilitator an offer could be made for.

@@ -52,7 +52,7 @@ pub use scheme::{
     Ask, NoConfig, Nothing, Payment, PlainServer, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Signed,
     Standing, WirePart, decode,
 };
-pub use secret::{EnvironmentSecrets, Secret, SecretRef, Secrets};
+pub use secret::{EnvironmentSecrets, KeyConfig, Secret, SecretRef, Secrets};
 pub use wire::{
     Flow, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse, SupportedKind,
     SupportedResponse, VerifyResponse, X402_VERSION,

@@ -48,6 +48,16 @@ impl fmt::Debug for SecretRef {
     }
 }
 
+/// The section of a key held in this process, as [`SignerConfig::local`](crate::SignerConfig::local) writes it:
+/// `{ "key": "env:MY_KEY" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct KeyConfig {
+    /// Where the key is.
+    pub key: SecretRef,
+}
+
 /// Resolves [`SecretRef`]s. Replace it to read from a vault.
 pub trait Secrets: fmt::Debug + Send + Sync {
     /// The secret a reference names.

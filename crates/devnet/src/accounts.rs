@@ -41,10 +41,7 @@ impl DevAccount {
 /// Without the key: published or not, habits matter.
 impl fmt::Debug for DevAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevAccount")
-            .field("name", &self.name)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("DevAccount").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -123,18 +120,8 @@ pub const DEPLOYER: DevAccount = account(
 );
 
 /// All of them.
-pub const ACCOUNTS: [DevAccount; 10] = [
-    FACILITATOR,
-    CLIENT,
-    PAY_TO,
-    POOR,
-    FRESH_2612,
-    FRESH_ERC20,
-    FRESH_UPTO,
-    NO_ALLOWANCE,
-    STRANGER,
-    DEPLOYER,
-];
+pub const ACCOUNTS: [DevAccount; 10] =
+    [FACILITATOR, CLIENT, PAY_TO, POOR, FRESH_2612, FRESH_ERC20, FRESH_UPTO, NO_ALLOWANCE, STRANGER, DEPLOYER];
 
 #[cfg(test)]
 mod tests {

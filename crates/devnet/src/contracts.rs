@@ -5,9 +5,8 @@
 //! what a contract needs in storage is said at its binding.
 
 pub use bindings::{
-    DirtyMagicWallet, FeeToken, GasBurnerWallet, HugeAnswerWallet, Multicall3, NoEventToken,
-    PaddedMagicWallet, PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken,
-    TestUsd, Wallet1271, Wallet1271Factory,
+    DirtyMagicWallet, FeeToken, GasBurnerWallet, HugeAnswerWallet, Multicall3, NoEventToken, PaddedMagicWallet,
+    PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken, TestUsd, Wallet1271, Wallet1271Factory,
 };
 
 #[allow(missing_docs, clippy::too_many_arguments, unreachable_pub, reason = "generated")]

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollway_core::{
-    Build, BuildContext, ClaimKey, ClaimRow, Clock, Fault, FaultKind, Ledger, NetworkId, OpenSlot, Outcome, Retaken,
-    Scope, SignedTx, Slot, SystemClock, Taken,
+    Build, BuildContext, ClaimKey, ClaimRow, Clock, Fault, FaultKind, Ledger, NetworkId, NoConfig, OpenSlot, Outcome,
+    Retaken, Scope, SignedTx, Slot, SystemClock, Taken,
 };
 
 /// Seconds a finished row is kept after its payment died, so that a late repeat still meets its answer.
@@ -59,6 +59,16 @@ impl MemoryLedger {
     /// An empty ledger that forgets by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, books: Mutex::default() }
+    }
+
+    /// How many claims it holds, finished ones that are not yet forgotten among them.
+    pub fn len(&self) -> usize {
+        self.books().claims.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -201,15 +211,9 @@ impl Ledger for MemoryLedger {
 }
 
 impl Build for MemoryLedger {
-    type Config = NoSettings;
+    type Config = NoConfig;
 
-    async fn build(_: NoSettings, cx: BuildContext) -> Result<Self, String> {
+    async fn build(_: NoConfig, cx: BuildContext) -> Result<Self, String> {
         Ok(Self::new(cx.clock))
     }
 }
-
-/// A section without keys.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct NoSettings {}

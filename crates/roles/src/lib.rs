@@ -10,7 +10,7 @@ mod setup;
 
 pub use client::{PayError, PaymentClient};
 pub use facilitator::LocalFacilitator;
-pub use ledger::{MemoryLedger, NoSettings};
+pub use ledger::MemoryLedger;
 pub use pattern::{PatternError, RoutePattern};
 pub use server::{Admission, Admitted, Finished, Refusal, ResourceServer, Route, Way};
 pub use setup::SetupError;

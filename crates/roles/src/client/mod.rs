@@ -124,6 +124,12 @@ impl PaymentClient {
         }
     }
 
+    /// How many (scheme, network) pairs are kept ready.
+    #[doc(hidden)]
+    pub fn kept(&self) -> usize {
+        self.engine.ready.try_lock().map_or(0, |ready| ready.len())
+    }
+
     fn declared<'a>(&'a self, required: &'a PaymentRequired) -> impl Iterator<Item = &'a Arc<dyn ClientExtension>> {
         let declared = |key| required.extensions.as_ref().is_some_and(|extensions| extensions.contains_key(key));
         self.engine.extensions.iter().filter(move |extension| declared(extension.key()))

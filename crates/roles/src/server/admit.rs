@@ -84,7 +84,7 @@ impl ResourceServer {
         match ClaimGuard::take(engine.ledger.clone(), row).await.map_err(internal)? {
             Claimed::Foreign => {
                 let network = deal.offer.requirements.network.clone();
-                Err(Refusal::Failed(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, "")))
+                Err(Refusal::Failed(Box::new(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, ""))))
             }
             // Paid, and nobody was told: the receipt is already there.
             Claimed::Again(guard, _, Outcome::Undelivered(settled)) => Ok(deal.redeliver(guard, settled)),

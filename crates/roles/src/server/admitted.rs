@@ -233,7 +233,8 @@ impl Deal {
 
     async fn settle(self, mut guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
         let failed = |code, transaction: &str| {
-            Refusal::Failed(SettleResponse::failed(self.offer.requirements.network.clone(), code, transaction))
+            let network = self.offer.requirements.network.clone();
+            Refusal::Failed(Box::new(SettleResponse::failed(network, code, transaction)))
         };
         match self.settle_with_hooks(&mut guard, &caller).await {
             Ok(Outcome::Settled(settled)) => {
@@ -251,7 +252,7 @@ impl Deal {
                 refused.error_message.clone_from(&why.message);
                 refused.payer.clone_from(&why.payer);
                 guard.resolve(Outcome::Released(why)).await;
-                Err(Refusal::Failed(refused))
+                Err(Refusal::Failed(Box::new(refused)))
             }
             Ok(Outcome::Pending { transaction }) => {
                 let refusal = failed(codes::SETTLEMENT_PENDING, &transaction);
@@ -314,10 +315,15 @@ impl Deal {
         })?;
         if let Outcome::Settled(settled) = &outcome {
             self.check_payer(settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
-            if settled.amount.is_some_and(|amount| amount != self.offer.requirements.amount) {
-                let message = format!("the facilitator `{}` settled another amount than was asked", facilitator.name());
-                return Err(Fault::new(FaultKind::Invalid, message).maybe_sent().into());
-            }
+            let asked = self.offer.requirements.amount;
+            let wrong = match settled.amount {
+                Some(amount) if amount != asked => "settled another amount than was asked",
+                // Nothing is the one amount that moves without a transaction.
+                _ if settled.transaction.is_empty() && !asked.is_zero() => "settled without naming a transaction",
+                _ => return Ok(outcome),
+            };
+            let message = format!("the facilitator `{}` {wrong}", facilitator.name());
+            return Err(Fault::new(FaultKind::Invalid, message).maybe_sent().into());
         }
         Ok(outcome)
     }

@@ -22,7 +22,9 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tollway_core::{Clock, Facilitator, FacilitatorSelector, LedgerHandle, Request, ResourceInfo, ServerExtension};
+use tollway_core::{
+    Asset, Clock, Facilitator, FacilitatorSelector, LedgerHandle, NetworkId, Request, ResourceInfo, ServerExtension,
+};
 
 /// A resource server: decides which requests are free, which are paid, and what the rest is answered. Cheap to clone.
 ///
@@ -93,6 +95,12 @@ impl ResourceServer {
     /// cannot be fooled.
     pub fn covers(&self, request: &dyn Request) -> bool {
         self.engine.route(request).is_some()
+    }
+
+    /// What is known about an asset some route is paid in, for pages that show prices to people.
+    pub fn asset(&self, network: &NetworkId, address: &str) -> Option<&Asset> {
+        let mut ways = self.engine.routes.iter().flat_map(|route| &route.ways);
+        ways.find(|way| way.network.id() == network)?.network.asset(address)
     }
 }
 

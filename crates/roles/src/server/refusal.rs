@@ -13,7 +13,7 @@ pub enum Refusal {
     Challenge(Arc<Challenge>),
     /// The payment did not settle, or nobody knows yet, or it was used before. No new challenge: paying again would
     /// be wrong in two cases of three.
-    Failed(SettleResponse),
+    Failed(Box<SettleResponse>),
     /// An extension answers.
     Reply(Reply),
     /// A hook refused, for this reason.

@@ -1,0 +1,162 @@
+//! What the demo says: one [`Step`] at a time, for a person or as a line of JSON.
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+use tollway::Amount;
+
+/// One thing that happened. Amounts are atomic units as decimal strings; times are milliseconds.
+#[derive(Debug, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub(super) enum Step {
+    Start { network: String, rpc: String, facilitator: String, server: String },
+    Balances { when: &'static str, asset: String, symbol: String, #[serde(skip)] decimals: u8, payer: Holding, payee: Holding },
+    Offer { ms: f64, resource: String, scheme: String, network: String, amount: Amount, asset: String, pay_to: String },
+    Signature { ms: f64, payload: Value },
+    Verify { ms: f64, valid: bool, payer: Option<String>, reason: Option<String> },
+    Settle { ms: f64, network: String, outcome: String, transaction: String },
+    Released { status: u16, body: String, transaction: String, total_ms: f64 },
+    Replay { status: u16, reason: String, refused: bool },
+    Keep { server: String, facilitator: String, rpc: String, payer_key: String, commands: Vec<String> },
+    Summary(Summary),
+}
+
+/// Who has how much.
+#[derive(Debug, Serialize)]
+pub(super) struct Holding {
+    pub(super) address: String,
+    pub(super) amount: Amount,
+}
+
+/// How it ended.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) paid: bool,
+    pub(super) replay_refused: bool,
+    pub(super) chains: Vec<ChainSummary>,
+}
+
+/// What one chain says: every number is read from it.
+#[derive(Debug, Serialize)]
+pub(super) struct ChainSummary {
+    pub(super) network: String,
+    pub(super) asset: String,
+    pub(super) amount: Amount,
+    pub(super) payer_before: Amount,
+    pub(super) payer_after: Amount,
+    pub(super) payee_before: Amount,
+    pub(super) payee_after: Amount,
+    pub(super) transaction: String,
+}
+
+/// A duration as milliseconds, to two digits.
+pub(super) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
+}
+
+const TITLE: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
+const GOOD: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+const BAD: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+const DIM: Style = Style::new().dimmed();
+
+/// Prints steps.
+pub(super) struct Show {
+    json: bool,
+}
+
+impl Show {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn step(&self, step: &Step) {
+        if self.json {
+            // A step is plain data: writing it as JSON cannot fail.
+            if let Ok(line) = serde_json::to_string(step) {
+                println!("{line}");
+            }
+            return;
+        }
+        // anstream leaves the colours out where nobody can see them.
+        anstream::println!("{}", person(step));
+    }
+}
+
+fn title(name: &str) -> String {
+    format!("{TITLE}{name:10}{TITLE:#}")
+}
+
+fn took(ms: f64) -> String {
+    format!("{DIM}{ms:.1} ms{DIM:#}")
+}
+
+fn mark(good: bool, text: &str) -> String {
+    let style = if good { GOOD } else { BAD };
+    format!("{style}{text}{style:#}")
+}
+
+/// A step as a person would want to read it.
+fn person(step: &Step) -> String {
+    match step {
+        Step::Start { network, rpc, facilitator, server } => format!(
+            "{} an embedded chain, a facilitator, a paid server and a client, all in this process\n\
+             {:11}chain {network} at {rpc}\n{:11}facilitator at {facilitator}\n{:11}server at {server}",
+            title("start"), "", "", ""
+        ),
+        Step::Balances { when, symbol, decimals, payer, payee, .. } => format!(
+            "{} {when}: payer {} has {} {symbol}, payee {} has {} {symbol}",
+            title("balances"),
+            short(&payer.address),
+            payer.amount.to_decimal(*decimals),
+            short(&payee.address),
+            payee.amount.to_decimal(*decimals)
+        ),
+        Step::Offer { ms, resource, scheme, network, amount, asset, pay_to } => format!(
+            "{} 402 Payment Required: {resource} costs {amount} units of {} on {network}, scheme {scheme}, to {}  {}",
+            title("offer"), short(asset), short(pay_to), took(*ms)
+        ),
+        Step::Signature { ms, payload } => {
+            let signature = payload.get("signature").and_then(Value::as_str).unwrap_or("(in the payload)");
+            format!("{} the client signed: {}  {}", title("signature"), short(signature), took(*ms))
+        }
+        Step::Verify { ms, valid: true, payer, .. } => format!(
+            "{} {}, payer {}  {}",
+            title("verify"), mark(true, "valid"), payer.as_deref().map(short).unwrap_or_default(), took(*ms)
+        ),
+        Step::Verify { ms, reason, .. } => format!(
+            "{} {}: {}  {}",
+            title("verify"), mark(false, "refused"), reason.as_deref().unwrap_or_default(), took(*ms)
+        ),
+        Step::Settle { ms, network, outcome, transaction } => format!(
+            "{} {} on {network}: {transaction}  {}",
+            title("settle"), mark(outcome == "settled", outcome), took(*ms)
+        ),
+        Step::Released { status, body, total_ms, .. } => {
+            format!("{} {status} after {} in all: {}", title("released"), took(*total_ms), body.trim())
+        }
+        Step::Replay { status, reason, refused } => format!(
+            "{} the same payment again: {} ({status}, {reason})",
+            title("replay"), mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
+        ),
+        Step::Keep { server, facilitator, rpc, payer_key, commands } => format!(
+            "{} everything stays up until Ctrl-C\n{:11}server {server}\n{:11}facilitator {facilitator}\n{:11}chain {rpc}\n\
+             {:11}payer's key {payer_key} (a published development key: never fund it)\n{:11}try: {}",
+            title("keep"), "", "", "", "", "", commands.join("\n                ")
+        ),
+        Step::Summary(summary) => format!(
+            "{} {}, {}",
+            title("summary"),
+            mark(summary.paid, if summary.paid { "paid" } else { "NOT PAID" }),
+            mark(summary.replay_refused, if summary.replay_refused { "replay refused" } else { "REPLAY ACCEPTED" })
+        ),
+    }
+}
+
+/// The ends of something long.
+fn short(text: &str) -> String {
+    match (text.get(..8), text.get(text.len().saturating_sub(6)..)) {
+        (Some(head), Some(tail)) if text.len() > 18 => format!("{head}…{tail}"),
+        _ => text.to_owned(),
+    }
+}

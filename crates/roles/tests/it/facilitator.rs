@@ -1,0 +1,193 @@
+//! The facilitator's promises, on the fake chain.
+
+use crate::support::{local, registry};
+use async_trait::async_trait;
+use serde_json::json;
+use std::sync::Arc;
+use tollway_core::{Caller, Facilitator, Failure, Outcome, PaymentPayload, PaymentRequirements, Rejected, codes};
+use tollway_roles::LocalFacilitator;
+use tollway_roles::facilitator::FacilitatorHook;
+use tollway_testkit::{FakeChain, FakePayload, OnSettle, Script, fixtures};
+
+fn payment(network: &str, nonce: &str, script: Script) -> (PaymentPayload, PaymentRequirements) {
+    let offer = fixtures::offer(network);
+    (fixtures::fake_payment(&offer, &FakePayload::new("alice", nonce, &offer).scripted(script)), offer)
+}
+
+fn code(result: Result<impl std::fmt::Debug, Failure>) -> String {
+    match result {
+        Err(Failure::Rejected(why)) => why.code.to_string(),
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn lists_what_was_configured_and_nothing_wider() {
+    let facilitator = local("fake:facilitator-kinds").await;
+    let supported = facilitator.supported().await.unwrap();
+    let kinds: Vec<_> = supported.kinds.iter().map(|kind| (kind.scheme.as_str(), kind.network.as_str())).collect();
+    assert_eq!(kinds, [("exact", "fake:facilitator-kinds")]);
+    let (raw, offer) = payment("fake:another", "n1", Script::default());
+    let why = facilitator.verify(&raw, &offer).await.unwrap_err();
+    assert!(why.to_string().contains("fake:facilitator-kinds"), "{why}");
+    assert_eq!(code(Err::<(), _>(why)), "invalid_network");
+}
+
+#[tokio::test]
+async fn versions_schemes_and_shapes_have_their_codes() {
+    let facilitator = local("fake:facilitator-codes").await;
+    let (mut raw, mut offer) = payment("fake:facilitator-codes", "n1", Script::default());
+    raw.x402_version = 3;
+    assert_eq!(code(facilitator.verify(&raw, &offer).await), "invalid_x402_version");
+    raw.x402_version = 2;
+    raw.payload = json!({ "nonsense": 1 });
+    assert_eq!(code(facilitator.verify(&raw, &offer).await), "invalid_payload");
+    assert_eq!(code(facilitator.settle(&raw, &offer, &Caller::ANONYMOUS).await), "invalid_payload");
+    offer.scheme = "upto".to_owned();
+    assert_eq!(code(facilitator.verify(&raw, &offer).await), "unsupported_scheme");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_callers_one_settlement() {
+    let network = "fake:facilitator-thousand";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let (raw, offer) = payment(network, "n1", Script { delay_ms: 20, ..Script::default() });
+    let tasks: Vec<_> = (0..1000)
+        .map(|i| {
+            let (facilitator, raw, offer) = (facilitator.clone(), raw.clone(), offer.clone());
+            tokio::spawn(async move { facilitator.settle(&raw, &offer, &fixtures::caller(&format!("c{i}"))).await })
+        })
+        .collect();
+    let (mut settled, mut duplicates) = (0, 0);
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(Outcome::Settled(_)) => settled += 1,
+            other => {
+                assert_eq!(code(other), "duplicate_settlement");
+                duplicates += 1;
+            }
+        }
+    }
+    assert_eq!((settled, duplicates), (1, 999));
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_same_caller_gets_the_same_answer_and_nobody_else() {
+    let network = "fake:facilitator-same";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let (raw, offer) = payment(network, "n1", Script { delay_ms: 20, ..Script::default() });
+    let caller = fixtures::caller("mine");
+    let both = tokio::join!(facilitator.settle(&raw, &offer, &caller), facilitator.settle(&raw, &offer, &caller));
+    let (Ok(Outcome::Settled(a)), Ok(Outcome::Settled(b))) = both else { panic!("{both:?}") };
+    assert_eq!(a, b);
+    let later = facilitator.settle(&raw, &offer, &caller).await;
+    assert!(matches!(later, Ok(Outcome::Settled(c)) if c == a));
+    for other in [fixtures::caller("other"), Caller::ANONYMOUS] {
+        assert_eq!(code(facilitator.settle(&raw, &offer, &other).await), "duplicate_settlement");
+    }
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_does_not_stop_the_settlement() {
+    let network = "fake:facilitator-leaves";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let (raw, offer) = payment(network, "n1", Script { delay_ms: 30, ..Script::default() });
+    let caller = fixtures::caller("mine");
+    let early = tokio::time::timeout(std::time::Duration::from_millis(5), facilitator.settle(&raw, &offer, &caller));
+    assert!(early.await.is_err());
+    assert!(matches!(facilitator.settle(&raw, &offer, &caller).await, Ok(Outcome::Settled(_))));
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_send_is_pending_and_the_reconciler_sends_the_same_bytes() {
+    let network = "fake:facilitator-lost";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let script = Script { settle: vec![OnSettle::LoseSend], ..Script::default() };
+    let (raw, offer) = payment(network, "n1", script);
+    let first = facilitator.settle(&raw, &offer, &fixtures::caller("mine")).await;
+    assert!(matches!(first, Err(Failure::Fault(_))), "{first:?}");
+    assert!(chain.auditor().transfers().is_empty());
+    chain.mine();
+    facilitator.reconcile().await.unwrap();
+    chain.mine();
+    facilitator.reconcile().await.unwrap();
+    let later = facilitator.settle(&raw, &offer, &fixtures::caller("mine")).await;
+    assert!(matches!(later, Ok(Outcome::Settled(_))), "{later:?}");
+    assert_eq!(chain.auditor().transfers().len(), 1);
+    chain.auditor().assert_at_most_once();
+}
+
+#[tokio::test]
+async fn a_caller_without_a_token_is_told_of_a_pending_outcome_once() {
+    let network = "fake:facilitator-anonymous";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let script = Script { settle: vec![OnSettle::LoseAnswer], ..Script::default() };
+    let (raw, offer) = payment(network, "n1", script);
+    assert!(facilitator.settle(&raw, &offer, &Caller::ANONYMOUS).await.is_err());
+    chain.mine();
+    let again = facilitator.settle(&raw, &offer, &Caller::ANONYMOUS).await;
+    assert!(matches!(again, Ok(Outcome::Settled(_))), "{again:?}");
+    assert_eq!(code(facilitator.settle(&raw, &offer, &Caller::ANONYMOUS).await), "duplicate_settlement");
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_scheme_that_panics_leaves_the_claim_for_the_reconciler() {
+    let network = "fake:facilitator-panics";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let script = Script { settle: vec![OnSettle::PanicSent], ..Script::default() };
+    let (raw, offer) = payment(network, "n1", script);
+    let caller = fixtures::caller("mine");
+    assert!(matches!(facilitator.settle(&raw, &offer, &caller).await, Err(Failure::Fault(_))));
+    chain.mine();
+    let again = facilitator.settle(&raw, &offer, &caller).await;
+    assert!(matches!(again, Ok(Outcome::Settled(_))), "{again:?}");
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_settlement_may_be_tried_again() {
+    let network = "fake:facilitator-refused";
+    let facilitator = local(network).await;
+    let script = Script { settle: vec![OnSettle::Refuse, OnSettle::Go], ..Script::default() };
+    let (raw, offer) = payment(network, "n1", script);
+    assert_eq!(code(facilitator.settle(&raw, &offer, &fixtures::caller("a")).await), "fake_refused");
+    let again = facilitator.settle(&raw, &offer, &fixtures::caller("b")).await;
+    assert!(matches!(again, Ok(Outcome::Settled(_))), "{again:?}");
+}
+
+struct DenyList;
+
+#[async_trait]
+impl FacilitatorHook for DenyList {
+    async fn before_verify(&self, _: &PaymentPayload, offer: &PaymentRequirements) -> Result<(), Rejected> {
+        match offer.pay_to == "mallory" {
+            true => Err(Rejected::new(codes::INVALID_PAYMENT_REQUIREMENTS)),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn hooks_may_refuse() {
+    let network = "fake:facilitator-hooks";
+    let facilitator = LocalFacilitator::builder().registry(registry()).network(network, json!({}));
+    let facilitator =
+        facilitator.clock(tollway_testkit::FakeClock::new()).hook(Arc::new(DenyList)).build().await.unwrap();
+    let (raw, mut offer) = payment(network, "n1", Script::default());
+    assert!(facilitator.verify(&raw, &offer).await.is_ok());
+    offer.pay_to = "mallory".to_owned();
+    assert_eq!(code(facilitator.verify(&raw, &offer).await), "invalid_payment_requirements");
+}
+
+#[tokio::test]
+async fn a_facilitator_without_networks_is_refused_with_advice() {
+    let why = LocalFacilitator::builder().registry(registry()).build().await.unwrap_err().to_string();
+    assert!(why.contains(".network("), "{why}");
+    let unknown = LocalFacilitator::builder().registry(registry()).network("eip155:1", json!({})).build().await;
+    let why = unknown.unwrap_err().to_string();
+    assert!(why.contains("fake:*") && why.contains("use <crate> as _;"), "{why}");
+}

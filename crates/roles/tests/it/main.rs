@@ -1,0 +1,7 @@
+//! The three engines together, on the fake chain and with scripted facilitators.
+
+mod client;
+mod downgrade;
+mod facilitator;
+mod server;
+mod support;

@@ -1,0 +1,38 @@
+//! Signed payments to measure with.
+
+use serde_json::json;
+use std::sync::Arc;
+use tollway::core::{Amount, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo};
+use tollway::evm::LocalKey;
+use tollway::{NetworkId, PaymentClient};
+use tollway_devnet::{accounts, contracts};
+
+pub(crate) const NETWORK: &str = "eip155:84532";
+
+/// The offer that is paid again and again: a thousandth of a dollar.
+pub(crate) fn offer() -> Result<PaymentRequirements, String> {
+    let network: NetworkId = NETWORK.parse().map_err(|why| format!("{why}"))?;
+    let asset = contracts::addresses::USDC.to_checksum(None);
+    let payee = accounts::PAY_TO.address.to_checksum(None);
+    Ok(PaymentRequirements::new("exact", network, Amount::from(1000), asset, payee)
+        .with_extra("name", "USDC")
+        .with_extra("version", "2"))
+}
+
+/// Signs `count` payments of the offer, each with a nonce of its own.
+pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
+    let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
+    let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
+    let resource = ResourceInfo::new("http://127.0.0.1/report");
+    let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
+    let mut payments = Vec::with_capacity(count);
+    for _ in 0..count {
+        payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);
+    }
+    Ok(payments)
+}
+
+/// The body of `/verify` and `/settle`.
+pub(crate) fn envelope(payment: &PaymentPayload) -> String {
+    json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": payment.accepted }).to_string()
+}

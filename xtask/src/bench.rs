@@ -1,0 +1,25 @@
+//! `bench`: starts the benchmark programs, optimised.
+
+use crate::cargo;
+
+const BENCHES: [(&str, &str); 3] = [
+    ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
+    ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
+    ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
+];
+
+/// Runs one benchmark, passing on the rest of the arguments.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let list = || BENCHES.iter().map(|(name, what)| format!("  {name:8} {what}\n")).collect::<String>();
+    let Some((name, rest)) = args.split_first() else {
+        return Err(format!("usage: cargo xtask bench <name>\n\nbenchmarks:\n{}", list()));
+    };
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match name.as_str() {
+        "micro" => cargo(&[&["bench", "-p", "tollway-core", "-p", "tollway-evm", "--"], rest.as_slice()].concat()),
+        name if BENCHES.iter().any(|(known, _)| *known == name) => {
+            cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", name], rest.as_slice()].concat())
+        }
+        unknown => Err(format!("there is no benchmark `{unknown}`; benchmarks:\n{}", list())),
+    }
+}

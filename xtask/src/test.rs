@@ -1,0 +1,26 @@
+//! `test` and `lint`: what CI runs, and nothing that needs more than Rust.
+
+use crate::{cargo, cargo_output, tidy};
+
+/// Everything: fast checks first.
+pub(crate) fn test() -> Result<(), String> {
+    tidy::run()?;
+    lint()?;
+    // Examples and benchmarks are compiled by clippy above; here they would only cost time.
+    cargo(&["test", "--workspace", "--quiet"])
+}
+
+/// rustfmt and clippy. A minimal toolchain has neither: then it says so and goes on.
+pub(crate) fn lint() -> Result<(), String> {
+    if cargo_output(&["fmt", "--version"]).is_ok() {
+        cargo(&["fmt", "--all", "--check"])?;
+    } else {
+        println!("rustfmt is not installed (`rustup component add rustfmt`); formatting is not checked");
+    }
+    if cargo_output(&["clippy", "--version"]).is_ok() {
+        cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    } else {
+        println!("clippy is not installed (`rustup component add clippy`); lints are not checked");
+        Ok(())
+    }
+}
