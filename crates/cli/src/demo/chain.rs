@@ -5,7 +5,8 @@ use std::time::Duration;
 use tollway::core::{Asset, Signer};
 use tollway::evm::LocalKey;
 use tollway::{Amount, NetworkId};
-use tollway_devnet::{DevAccount, Devnet, DevnetServer, Mining, accounts, contracts};
+use tollway_devnet::accounts::{self, DevAccount};
+use tollway_devnet::{Devnet, DevnetServer, Mining, contracts};
 
 /// The Base Sepolia test network: its id is what the embedded chain answers to.
 const NETWORK: &str = "eip155:84532";

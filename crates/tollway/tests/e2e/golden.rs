@@ -1,0 +1,217 @@
+//! The recorded exchanges of the reference SDK: what its client sent gets from us what its server and its facilitator
+//! answered, and our client sends what its client sent.
+
+use crate::world::{Answer, NETWORK, ORIGIN, World};
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tollway::core::{PaymentPayload, PaymentRequired};
+use tollway::evm::LocalKey;
+use tollway::roles::client::{ClientHook, Purchase};
+use tollway::{PaymentClient, http};
+use tollway_testkit::{FakeClock, golden};
+
+/// The hour of a recording: its payment was signed to be valid for 300 seconds.
+fn recorded_at(flow: &Value) -> u64 {
+    let authorization = flow.pointer("/http/1/request/headers").map(|_| {
+        &flow["http"][1]["request"]["decoded"]["payment-signature"]["payload"]["authorization"]["validBefore"]
+    });
+    authorization.and_then(Value::as_str).unwrap().parse::<u64>().unwrap() - 300
+}
+
+/// Blanks what differs from run to run: hashes of transactions, and the words for people.
+fn without_incidentals(mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.remove("invalidMessage");
+        object.remove("errorMessage");
+        if let Some(transaction) = object.get_mut("transaction") {
+            assert!(transaction.as_str().is_some_and(|hash| hash.starts_with("0x") && hash.len() == 66));
+            *transaction = json!("0x…");
+        }
+    }
+    value
+}
+
+fn assert_same_answer(ours: &Answer, recorded: &Value, what: &str) {
+    assert_eq!(ours.status, recorded["status"], "{what}: status");
+    for name in ["payment-required", "payment-response"] {
+        let theirs = recorded["decoded"][name].clone();
+        assert_eq!(without_incidentals(ours.decoded(name)), without_incidentals(theirs), "{what}: {name}");
+    }
+    let theirs = recorded["headers"]["cache-control"].as_str();
+    assert_eq!(ours.headers.get("cache-control").map(String::as_str), theirs, "{what}: cache-control");
+    assert!(ours.headers["content-type"].starts_with("application/json"), "{what}: content-type");
+    assert_eq!(ours.json(), recorded["body"], "{what}: body");
+}
+
+/// The recorded client against our server, our facilitator and our chain.
+async fn server_and_facilitator(name: &str) -> World {
+    let flow = golden::flow(name);
+    let world = World::at(recorded_at(&flow)).await;
+    for (i, exchange) in flow["http"].as_array().unwrap().iter().enumerate() {
+        let request = &exchange["request"];
+        let sent = request["headers"]["payment-signature"].as_str();
+        let headers: Vec<_> = sent.map(|value| ("payment-signature", value)).into_iter().collect();
+        let answer = world.get(request["path"].as_str().unwrap(), &headers).await;
+        assert_same_answer(&answer, &exchange["response"], &format!("{name}, exchange {i}"));
+    }
+    world
+}
+
+/// The recorded server against our facilitator and our chain.
+async fn facilitator_alone(name: &str) {
+    let flow = golden::flow(name);
+    let world = World::at(recorded_at(&flow)).await;
+    for exchange in flow["facilitator"].as_array().unwrap() {
+        let path = exchange["request"]["path"].as_str().unwrap();
+        let answer = world.ask_facilitator(path, &exchange["request"]["body"]).await;
+        assert_eq!(answer.status, exchange["response"]["status"], "{name} {path}");
+        let (ours, theirs) = (answer.json(), exchange["response"]["body"].clone());
+        assert_eq!(without_incidentals(ours), without_incidentals(theirs), "{name} {path}");
+    }
+}
+
+#[derive(Default)]
+struct Signed(Mutex<Option<PaymentPayload>>);
+
+#[async_trait]
+impl ClientHook for Signed {
+    async fn signed(&self, _: &Purchase<'_>, payment: &PaymentPayload) -> Result<(), String> {
+        *self.0.lock().unwrap() = Some(payment.clone());
+        Ok(())
+    }
+}
+
+/// Our client against the recorded server: it sends what the recorded client sent, but for the nonce.
+async fn client_alone(name: &str) {
+    let flow = golden::flow(name);
+    let (first, second) = (flow["http"][0].clone(), flow["http"][1].clone());
+    let recorded = second["request"]["decoded"]["payment-signature"].clone();
+    let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let log = seen.clone();
+    let app = Router::new().fallback(async move |request: Request| {
+        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        log.lock().unwrap().push(json!({
+            "path": request.uri().path_and_query().unwrap().as_str(),
+            "payment": header("payment-signature"),
+            "expose": header("access-control-expose-headers"),
+        }));
+        let paid = header("payment-signature").is_some();
+        let response = if paid { &second["response"] } else { &first["response"] };
+        let status = axum::http::StatusCode::from_u16(response["status"].as_u64().unwrap() as u16).unwrap();
+        let mut answer = (status, response["body"].to_string()).into_response();
+        for (name, value) in response["headers"].as_object().unwrap() {
+            let name: axum::http::HeaderName = name.parse().unwrap();
+            answer.headers_mut().insert(name, value.as_str().unwrap().parse().unwrap());
+        }
+        answer
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let from = recorded["payload"]["authorization"]["from"].as_str().unwrap();
+    let keys = golden::keys();
+    let account = keys["evm"].as_object().unwrap().values().find(|account| account["address"] == from).unwrap().clone();
+    let key = LocalKey::from_hex(account["privateKey"].as_str().unwrap()).unwrap();
+    let signed = Arc::new(Signed::default());
+    let payer = PaymentClient::builder()
+        .clock(FakeClock::at(recorded_at(&flow)))
+        .signer(NETWORK, Arc::new(key))
+        .hook(signed.clone())
+        .build()
+        .await
+        .unwrap();
+    let path = flow["url"].as_str().unwrap().strip_prefix(ORIGIN).unwrap();
+    let answer = http::client(payer).unwrap().get(format!("{url}{path}")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), flow["status"], "{name}: whatever comes is returned");
+
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), 2, "{name}: one retry and no more");
+    assert_eq!(seen[1]["path"], path);
+    assert_eq!(seen[1]["expose"], "PAYMENT-RESPONSE,X-PAYMENT-RESPONSE");
+    let sent: Value = http::header::decode(seen[1]["payment"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(sent, serde_json::to_value(signed.0.lock().unwrap().as_ref()).unwrap());
+    let blank = |mut payment: Value| {
+        let nonce = payment["payload"]["authorization"]["nonce"].take();
+        assert!(nonce.as_str().is_some_and(|nonce| nonce.len() == 66));
+        let signature = payment["payload"]["signature"].take();
+        assert!(signature.as_str().is_some_and(|signature| signature.len() == 132));
+        payment
+    };
+    assert_eq!(blank(sent), blank(recorded), "{name}: payment");
+}
+
+macro_rules! flows {
+    ($($test:ident = $flow:literal moves $moved:literal),+ $(,)?) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn the_recorded_client_is_answered_as_recorded() {
+                let world = super::server_and_facilitator($flow).await;
+                assert_eq!(world.paid_to_payee(), $moved);
+            }
+
+            #[tokio::test]
+            async fn the_recorded_server_is_answered_as_recorded() {
+                super::facilitator_alone($flow).await;
+            }
+
+            #[tokio::test]
+            async fn the_recorded_server_is_paid_as_recorded() {
+                super::client_alone($flow).await;
+            }
+        }
+    )+};
+}
+
+flows! {
+    exact_evm_eip3009 = "exact-evm-eip3009" moves 1000,
+    exact_evm_insufficient_funds = "exact-evm-insufficient-funds" moves 0,
+    exact_evm_upfront = "exact-evm-upfront" moves 1000,
+    handler_fails = "handler-fails" moves 0,
+    dynamic_price = "dynamic-price" moves 3000,
+}
+
+#[tokio::test]
+async fn unpaid() {
+    let flow = golden::flow("unpaid");
+    let world = World::at(FakeClock::START).await;
+    let mut compared = 0;
+    for path in ["/evm/eip3009", "/evm/upfront", "/dynamic?units=3", "/fails"] {
+        let mut recorded = flow["unpaid"][format!("GET {path}")].clone();
+        assert!(recorded.is_object(), "{path} is recorded");
+        recorded["body"] = recorded.get("body").cloned().filter(|body| !body.is_null()).unwrap_or_else(|| json!({}));
+        assert_same_answer(&world.get(path, &[]).await, &recorded, path);
+        compared += 1;
+    }
+    assert_eq!(compared, 4);
+}
+
+#[tokio::test]
+async fn supported_lists_the_exact_evm_kind_as_recorded() {
+    let recorded = golden::flow("supported")["response"]["body"].clone();
+    let world = World::at(FakeClock::START).await;
+    let ours = Answer::of(http::plain_client().unwrap().get(format!("{}/supported", world.facilitator)).send().await.unwrap());
+    let ours = ours.await.json();
+    let kind = |kinds: &Value| {
+        let mut kinds = kinds["kinds"].as_array().unwrap().iter();
+        kinds.find(|kind| kind["x402Version"] == 2 && kind["scheme"] == "exact" && kind["network"] == NETWORK).cloned()
+    };
+    assert_eq!(kind(&ours), kind(&recorded));
+    assert!(kind(&ours).is_some());
+    assert_eq!(ours["signers"]["eip155:*"], recorded["signers"]["eip155:*"]);
+}
+
+/// The recorded challenge is read, and written again, without losing anything.
+#[test]
+fn recorded_challenges_survive_a_round_trip() {
+    let flow = golden::flow("unpaid");
+    for (name, exchange) in flow["unpaid"].as_object().unwrap() {
+        let recorded = exchange["decoded"]["payment-required"].clone();
+        let read: PaymentRequired = serde_json::from_value(recorded.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), recorded, "{name}");
+    }
+}
