@@ -94,3 +94,18 @@ pub(crate) fn architecture() -> Result<(), String> {
     let missing = packages()?.into_iter().filter(|(name, _)| !page.contains(&format!("`{name}`")));
     all_well(missing.map(|(name, _)| format!("docs/architecture.md does not say what `{name}` knows")).collect())
 }
+
+/// Every test that docs/security.md names exists.
+pub(crate) fn security_tests() -> Result<(), String> {
+    let page =
+        std::fs::read_to_string(root().join("docs/security.md")).map_err(|why| format!("docs/security.md: {why}"))?;
+    let mut found = Vec::new();
+    files(&root(), &mut found)?;
+    let rust = found.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let sources: String = rust.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+    // Tests stand in the last cell of each row; a name is lower case with underscores.
+    let cells = page.lines().filter_map(|line| line.strip_prefix('|')?.trim_end_matches('|').rsplit('|').next());
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|name| name.contains('_'));
+    let missing = names.filter(|name| !sources.contains(&format!("fn {name}(")));
+    all_well(missing.map(|name| format!("docs/security.md names the test `{name}`, which does not exist")).collect())
+}

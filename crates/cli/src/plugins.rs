@@ -28,9 +28,7 @@ pub(crate) fn run(args: &PluginsArgs) -> Result<(), String> {
 }
 
 fn json(registry: &Registry) -> serde_json::Value {
-    let part = |part: &tollway::core::Part| {
-        serde_json::json!({ "kind": part.kind().to_string(), "name": part.name(), "at": part.at(), "example": part.example() })
-    };
+    let part = |part: &tollway::core::Part| serde_json::json!({ "kind": part.kind().to_string(), "name": part.name(), "at": part.at(), "example": part.example() });
     let plugin = |plugin: &tollway::core::Plugin| {
         let parts = registry.parts().iter().filter(|part| part.plugin() == plugin.name());
         let parts: Vec<_> = parts.map(part).collect();
@@ -53,7 +51,8 @@ fn text(registry: &Registry) -> String {
 }
 
 fn markdown(registry: &Registry) -> String {
-    let mut out = String::from("| plug-in | part | name | networks | example of its section |\n|---|---|---|---|---|\n");
+    let mut out =
+        String::from("| plug-in | part | name | networks | example of its section |\n|---|---|---|---|---|\n");
     for part in registry.parts() {
         let at = part.at().map(|at| format!("`{at}`")).unwrap_or_default();
         let _ = writeln!(

@@ -39,7 +39,8 @@ async fn series(
     status: u16,
     make: Arc<impl Fn(&reqwest::Client, usize) -> reqwest::RequestBuilder + Send + Sync + 'static>,
 ) -> Result<(), String> {
-    let http = reqwest::Client::builder().pool_max_idle_per_host(load.at_once).build().map_err(|why| why.to_string())?;
+    let http =
+        reqwest::Client::builder().pool_max_idle_per_host(load.at_once).build().map_err(|why| why.to_string())?;
     let next = Arc::new(AtomicUsize::new(0));
     let workers: Vec<_> = (0..load.at_once)
         .map(|_| {

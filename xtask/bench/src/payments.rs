@@ -22,7 +22,8 @@ pub(crate) fn offer() -> Result<PaymentRequirements, String> {
 /// Signs `count` payments of the offer, each with a nonce of its own.
 pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
     let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
-    let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
+    let client =
+        PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
     let resource = ResourceInfo::new("http://127.0.0.1/report");
     let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
     let mut payments = Vec::with_capacity(count);

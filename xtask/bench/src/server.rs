@@ -58,7 +58,8 @@ pub(crate) async fn resource_server() -> Result<(), String> {
         .build()
         .await
         .map_err(|why| why.to_string())?;
-    let layered = Router::new().route("/free", get(report)).route("/paid", get(report)).layer(PaymentLayer::new(server));
+    let layered =
+        Router::new().route("/free", get(report)).route("/paid", get(report)).layer(PaymentLayer::new(server));
     child::serve(Router::new().route("/bare", get(report)).merge(layered)).await
 }
 
@@ -81,12 +82,19 @@ pub(crate) async fn run(load: Load) -> Result<(), String> {
         print(name, cost, *bare.get_or_insert(cost.cpu_us), goal);
     }
     let url = format!("{}/paid", served.url);
-    let cost = drive::measure(&served, load, 200, move |http, i| http.get(&url).header("payment-signature", &headers[i])).await?;
+    let cost =
+        drive::measure(&served, load, 200, move |http, i| http.get(&url).header("payment-signature", &headers[i]))
+            .await?;
     print("paid, stub facilitator", cost, bare.unwrap_or(cost.cpu_us), Some(5.3));
     Ok(())
 }
 
 fn print(name: &str, cost: drive::Cost, bare: f64, goal: Option<f64>) {
     let goal = goal.map(|goal| format!("   goal ≤ {goal}")).unwrap_or_default();
-    println!("{name:24} {:8.1} µs CPU   {:.2} × bare axum{goal}   {:.2} s", cost.cpu_us, cost.cpu_us / bare, cost.wall.as_secs_f64());
+    println!(
+        "{name:24} {:8.1} µs CPU   {:.2} × bare axum{goal}   {:.2} s",
+        cost.cpu_us,
+        cost.cpu_us / bare,
+        cost.wall.as_secs_f64()
+    );
 }

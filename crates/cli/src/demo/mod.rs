@@ -6,8 +6,8 @@ mod step;
 mod world;
 
 use clap::Args;
-use step::{ChainSummary, Show, Step, Summary};
 use std::time::Instant;
+use step::{ChainSummary, Show, Step, Summary};
 use world::World;
 
 /// How the demo is run.

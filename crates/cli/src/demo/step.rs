@@ -10,15 +10,64 @@ use tollway::Amount;
 #[derive(Debug, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub(super) enum Step {
-    Start { network: String, rpc: String, facilitator: String, server: String },
-    Balances { when: &'static str, asset: String, symbol: String, #[serde(skip)] decimals: u8, payer: Holding, payee: Holding },
-    Offer { ms: f64, resource: String, scheme: String, network: String, amount: Amount, asset: String, pay_to: String },
-    Signature { ms: f64, payload: Value },
-    Verify { ms: f64, valid: bool, payer: Option<String>, reason: Option<String> },
-    Settle { ms: f64, network: String, outcome: String, transaction: String },
-    Released { status: u16, body: String, transaction: String, total_ms: f64 },
-    Replay { status: u16, reason: String, refused: bool },
-    Keep { server: String, facilitator: String, rpc: String, payer_key: String, commands: Vec<String> },
+    Start {
+        network: String,
+        rpc: String,
+        facilitator: String,
+        server: String,
+    },
+    Balances {
+        when: &'static str,
+        asset: String,
+        symbol: String,
+        #[serde(skip)]
+        decimals: u8,
+        payer: Holding,
+        payee: Holding,
+    },
+    Offer {
+        ms: f64,
+        resource: String,
+        scheme: String,
+        network: String,
+        amount: Amount,
+        asset: String,
+        pay_to: String,
+    },
+    Signature {
+        ms: f64,
+        payload: Value,
+    },
+    Verify {
+        ms: f64,
+        valid: bool,
+        payer: Option<String>,
+        reason: Option<String>,
+    },
+    Settle {
+        ms: f64,
+        network: String,
+        outcome: String,
+        transaction: String,
+    },
+    Released {
+        status: u16,
+        body: String,
+        transaction: String,
+        total_ms: f64,
+    },
+    Replay {
+        status: u16,
+        reason: String,
+        refused: bool,
+    },
+    Keep {
+        server: String,
+        facilitator: String,
+        rpc: String,
+        payer_key: String,
+        commands: Vec<String>,
+    },
     Summary(Summary),
 }
 
@@ -102,7 +151,10 @@ fn person(step: &Step) -> String {
         Step::Start { network, rpc, facilitator, server } => format!(
             "{} an embedded chain, a facilitator, a paid server and a client, all in this process\n\
              {:11}chain {network} at {rpc}\n{:11}facilitator at {facilitator}\n{:11}server at {server}",
-            title("start"), "", "", ""
+            title("start"),
+            "",
+            "",
+            ""
         ),
         Step::Balances { when, symbol, decimals, payer, payee, .. } => format!(
             "{} {when}: payer {} has {} {symbol}, payee {} has {} {symbol}",
@@ -114,7 +166,10 @@ fn person(step: &Step) -> String {
         ),
         Step::Offer { ms, resource, scheme, network, amount, asset, pay_to } => format!(
             "{} 402 Payment Required: {resource} costs {amount} units of {} on {network}, scheme {scheme}, to {}  {}",
-            title("offer"), short(asset), short(pay_to), took(*ms)
+            title("offer"),
+            short(asset),
+            short(pay_to),
+            took(*ms)
         ),
         Step::Signature { ms, payload } => {
             let signature = payload.get("signature").and_then(Value::as_str).unwrap_or("(in the payload)");
@@ -122,27 +177,42 @@ fn person(step: &Step) -> String {
         }
         Step::Verify { ms, valid: true, payer, .. } => format!(
             "{} {}, payer {}  {}",
-            title("verify"), mark(true, "valid"), payer.as_deref().map(short).unwrap_or_default(), took(*ms)
+            title("verify"),
+            mark(true, "valid"),
+            payer.as_deref().map(short).unwrap_or_default(),
+            took(*ms)
         ),
         Step::Verify { ms, reason, .. } => format!(
             "{} {}: {}  {}",
-            title("verify"), mark(false, "refused"), reason.as_deref().unwrap_or_default(), took(*ms)
+            title("verify"),
+            mark(false, "refused"),
+            reason.as_deref().unwrap_or_default(),
+            took(*ms)
         ),
         Step::Settle { ms, network, outcome, transaction } => format!(
             "{} {} on {network}: {transaction}  {}",
-            title("settle"), mark(outcome == "settled", outcome), took(*ms)
+            title("settle"),
+            mark(outcome == "settled", outcome),
+            took(*ms)
         ),
         Step::Released { status, body, total_ms, .. } => {
             format!("{} {status} after {} in all: {}", title("released"), took(*total_ms), body.trim())
         }
         Step::Replay { status, reason, refused } => format!(
             "{} the same payment again: {} ({status}, {reason})",
-            title("replay"), mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
+            title("replay"),
+            mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
         ),
         Step::Keep { server, facilitator, rpc, payer_key, commands } => format!(
             "{} everything stays up until Ctrl-C\n{:11}server {server}\n{:11}facilitator {facilitator}\n{:11}chain {rpc}\n\
              {:11}payer's key {payer_key} (a published development key: never fund it)\n{:11}try: {}",
-            title("keep"), "", "", "", "", "", commands.join("\n                ")
+            title("keep"),
+            "",
+            "",
+            "",
+            "",
+            "",
+            commands.join("\n                ")
         ),
         Step::Summary(summary) => format!(
             "{} {}, {}",

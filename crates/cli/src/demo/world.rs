@@ -32,7 +32,8 @@ struct Service {
 impl Service {
     async fn bind(port: u16) -> Result<(TcpListener, String), String> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
-        let listener = listener.map_err(|why| format!("port {port} on 127.0.0.1 cannot be had: {why}; try --port 0"))?;
+        let listener =
+            listener.map_err(|why| format!("port {port} on 127.0.0.1 cannot be had: {why}; try --port 0"))?;
         let address = listener.local_addr().map_err(|why| why.to_string())?;
         Ok((listener, format!("http://{address}")))
     }
@@ -78,7 +79,11 @@ impl World {
         let remote = RemoteFacilitator::new(&facilitator.url).map_err(|why| why.to_string())?;
         let server = ResourceServer::builder(&url)
             .facilitator(remote)
-            .route(Route::new("GET /report").accepts(Way::exact(network, &args.price, &chain.payee)).description("A report"))
+            .route(
+                Route::new("GET /report")
+                    .accepts(Way::exact(network, &args.price, &chain.payee))
+                    .description("A report"),
+            )
             .build()
             .await
             .map_err(|why| why.to_string())?;
@@ -104,7 +109,8 @@ impl World {
     pub(super) async fn present_again(&self, payment: &PaymentPayload) -> Result<Answer, String> {
         let header = http::header::encode(payment).map_err(|why| why.to_string())?;
         let request = http::plain_client().map_err(|why| why.to_string())?.get(self.resource());
-        let response = request.header(http::header::PAYMENT_SIGNATURE, header).send().await.map_err(|why| why.to_string())?;
+        let response =
+            request.header(http::header::PAYMENT_SIGNATURE, header).send().await.map_err(|why| why.to_string())?;
         let status = response.status().as_u16();
         let receipt = response.headers().get(http::header::PAYMENT_RESPONSE);
         let receipt = receipt.and_then(|value| http::header::decode::<SettleResponse>(value.as_bytes()).ok());

@@ -64,7 +64,11 @@ async fn row_3_a_header_above_16_kib_is_too_large() {
 
 #[tokio::test]
 async fn row_4_json_deeper_than_32_is_refused() {
-    refused(|payment| payment["payload"]["deep"] = (0..40).fold(json!(1), |inner, _| json!([inner])), "Payment required").await;
+    refused(
+        |payment| payment["payload"]["deep"] = (0..40).fold(json!(1), |inner, _| json!([inner])),
+        "Payment required",
+    )
+    .await;
     let verdict = facilitator_says(|body| {
         body["paymentPayload"]["payload"]["deep"] = (0..40).fold(json!(1), |inner, _| json!([inner]));
     });
@@ -80,7 +84,9 @@ async fn row_5_version_3_is_refused() {
 
 #[tokio::test]
 async fn row_6_accepted_that_was_not_offered_is_refused() {
-    for (member, value) in [("amount", json!("999")), ("payTo", json!(CLIENT.address)), ("maxTimeoutSeconds", json!(301))] {
+    for (member, value) in
+        [("amount", json!("999")), ("payTo", json!(CLIENT.address)), ("maxTimeoutSeconds", json!(301))]
+    {
         refused(|payment| payment["accepted"][member] = value, "No matching payment requirements").await;
     }
 }
@@ -93,7 +99,11 @@ async fn row_7_amounts_that_are_none_are_invalid_payloads() {
             authorization(&mut body["paymentPayload"])["value"] = json!(amount);
         });
         let verdict = verdict.await;
-        assert_eq!((verdict.status, verdict.json()["invalidReason"].clone()), (200, json!("invalid_payload")), "{amount}");
+        assert_eq!(
+            (verdict.status, verdict.json()["invalidReason"].clone()),
+            (200, json!("invalid_payload")),
+            "{amount}"
+        );
         let verdict = facilitator_says(|body| {
             body["paymentRequirements"]["amount"] = json!(amount);
             body["paymentPayload"]["accepted"]["amount"] = json!(amount);
@@ -183,7 +193,8 @@ async fn row_11_a_value_beside_the_amount_is_a_mismatch() {
 async fn row_12_another_recipient_is_a_mismatch() {
     // Signed properly for somebody else: our own client, given a challenge with another payee.
     let world = World::at(FakeClock::START).await;
-    let payment = world.signed_for(CLIENT, PATH, |required| required["accepts"][0]["payTo"] = json!(POOR.address)).await;
+    let payment =
+        world.signed_for(CLIENT, PATH, |required| required["accepts"][0]["payTo"] = json!(POOR.address)).await;
     let answer = world.present(PATH, &payment).await;
     assert_eq!(answer.error(), "No matching payment requirements");
     let mut disguised = payment;

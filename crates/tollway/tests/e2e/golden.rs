@@ -194,7 +194,8 @@ async fn unpaid() {
 async fn supported_lists_the_exact_evm_kind_as_recorded() {
     let recorded = golden::flow("supported")["response"]["body"].clone();
     let world = World::at(FakeClock::START).await;
-    let ours = Answer::of(http::plain_client().unwrap().get(format!("{}/supported", world.facilitator)).send().await.unwrap());
+    let ours =
+        Answer::of(http::plain_client().unwrap().get(format!("{}/supported", world.facilitator)).send().await.unwrap());
     let ours = ours.await.json();
     let kind = |kinds: &Value| {
         let mut kinds = kinds["kinds"].as_array().unwrap().iter();

@@ -117,7 +117,8 @@ impl World {
             .await
             .unwrap();
         let ok = async |request: Request| Json(json!({ "ok": true, "route": request.uri().path() }));
-        let fails = async |_: Query<HashMap<String, String>>| (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "ok": false })));
+        let fails =
+            async |_: Query<HashMap<String, String>>| (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "ok": false })));
         Router::new()
             .route("/evm/eip3009", get(ok))
             .route("/evm/upfront", get(ok))
