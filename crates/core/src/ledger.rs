@@ -46,7 +46,11 @@ impl Retaken {
 /// - A row resolved as [`Outcome::Pending`] or [`Outcome::Undelivered`] is handed to exactly one `retake`, which makes
 ///   it open again.
 /// - `resolve` is idempotent; a settled row never changes again.
-/// - A row may be forgotten once its claim is dead (`Claim::dead_after`) and resolved.
+/// - A row may be forgotten once its claim is dead (`Claim::dead_after`) and resolved; a pending one is not resolved.
+/// - Transactions wait for the facilitator's rows. `open` lists a slot while one of its claims is unresolved or pending,
+///   whole: attempts at one (network, signer, sequence) are one slot, whoever wrote them; without a sequence each is a
+///   slot of its own. A released row's transactions no longer wait for it, even if it is taken anew.
+/// - Once a holder of a signer has written, one with an older epoch writes nothing.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Takes a claim, or says who has it. Durable before it answers.

@@ -47,6 +47,8 @@ struct Entry {
     outcome: Option<Outcome>,
     /// The attempts that carry it.
     attempts: Vec<u64>,
+    /// Its place in `Books::expiry`, once it is finished.
+    due: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -122,7 +124,11 @@ impl Books {
         // A pending row is open business: only the reconciler or its owner ends it.
         if !matches!(outcome, Outcome::Pending { .. }) {
             self.finished = self.finished.wrapping_add(1);
-            self.expiry.insert((due, self.finished), id);
+            let place = (due, self.finished);
+            if let Some(before) = entry.due.replace(place) {
+                self.expiry.remove(&before);
+            }
+            self.expiry.insert(place, id);
         }
     }
 }
@@ -136,7 +142,7 @@ impl Ledger for MemoryLedger {
         let id = (row.scope, row.claim.key.clone());
         Ok(match books.claims.get(&id) {
             None => {
-                books.claims.insert(id, Entry { row: row.clone(), outcome: None, attempts: Vec::new() });
+                books.claims.insert(id, Entry { row: row.clone(), outcome: None, attempts: Vec::new(), due: None });
                 Taken::New
             }
             Some(entry) if entry.row.caller.is(&row.caller) => Taken::Again(entry.outcome.clone()),
@@ -145,14 +151,17 @@ impl Ledger for MemoryLedger {
     }
 
     async fn retake(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Retaken>, Fault> {
-        let mut books = self.books();
+        let mut guard = self.books();
+        let books = &mut *guard;
         let Some(entry) = books.claims.get_mut(&(scope, key.clone())) else { return Ok(None) };
-        Ok(match entry.outcome {
-            Some(Outcome::Pending { .. } | Outcome::Undelivered(_)) => {
-                entry.outcome.take().map(|outcome| Retaken::new(entry.row.caller.clone(), outcome))
-            }
-            _ => None,
-        })
+        if !matches!(entry.outcome, Some(Outcome::Pending { .. } | Outcome::Undelivered(_))) {
+            return Ok(None);
+        }
+        // Open again, and so not to be forgotten.
+        if let Some(place) = entry.due.take() {
+            books.expiry.remove(&place);
+        }
+        Ok(entry.outcome.take().map(|outcome| Retaken::new(entry.row.caller.clone(), outcome)))
     }
 
     async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
@@ -187,20 +196,24 @@ impl Ledger for MemoryLedger {
     async fn open(&self, limit: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
         let books = self.books();
         let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
-        let mut known: HashMap<&Slot, usize> = HashMap::new();
+        // A newer holder of the signer writes the same slot under a newer epoch.
+        let place = |slot: &Slot| slot.sequence.map(|number| (slot.network.clone(), slot.signer.clone(), number));
+        let mut known: HashMap<_, usize> = HashMap::new();
         for attempt in books.attempts.values() {
             let rows = attempt.claims.iter().filter_map(|key| books.claims.get(&(Scope::Facilitator, key.clone())));
             let rows = rows.map(|entry| entry.row.clone());
             // Two transactions without a sequence are never attempts at the same slot.
-            let ordered = attempt.tx.slot.sequence.is_some();
-            match known.get(&attempt.tx.slot).filter(|_| ordered) {
+            let place = place(&attempt.tx.slot);
+            match place.as_ref().and_then(|place| known.get(place)) {
                 Some(&index) => {
                     slots[index].attempts.push(attempt.tx.clone());
                     let new: Vec<_> = rows.filter(|row| !slots[index].claims.contains(row)).collect();
                     slots[index].claims.extend(new);
                 }
                 None if slots.len() < limit => {
-                    known.insert(&attempt.tx.slot, slots.len());
+                    if let Some(place) = place {
+                        known.insert(place, slots.len());
+                    }
                     slots.push(OpenSlot::new(vec![attempt.tx.clone()], rows.collect()));
                 }
                 None => {}

@@ -1,1 +1,33 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod chain;
+mod clock;
+mod conformance;
+mod facilitator;
+pub mod fixtures;
+pub mod golden;
+mod ledger;
+mod report;
+mod request;
+mod secrets;
+
+pub use chain::{
+    Auditor, COIN, EURO, FAKE, FakeChain, FakeChainConfig, FakeClient, FakeClientConfig, FakeExact, FakePayload,
+    FakeServer, FakeServerConfig, FakeSigner, FakeTeller, Fate, OnSettle, OnVerify, Script, Transfer, codes,
+};
+pub use clock::FakeClock;
+pub use conformance::{Chapter, Conformance, Sample, conformance};
+pub use facilitator::{Answer, Call, FakeFacilitator, Lie};
+pub use ledger::ledger_suite;
+pub use report::{Failure, Report};
+pub use request::FakeRequest;
+pub use secrets::FakeSecrets;
+
+/// Runs a future to its end on a runtime of its own, so that plug-ins need no runtime to be tested.
+///
+/// # Panics
+/// The system gives no threads.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be started").block_on(future)
+}

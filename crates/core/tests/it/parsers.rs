@@ -36,6 +36,16 @@ fn a_name_with_a_part_missing_is_none() {
 }
 
 #[test]
+fn a_pattern_is_for_a_whole_namespace_and_no_longer_one() {
+    let pattern: NetworkPattern = "eip155:*".parse().unwrap();
+    for (id, matched) in [("eip155:1", true), ("eip1559:1", false), ("eip15:1", false), ("EIP155:1", false)] {
+        assert_eq!(pattern.matches(&id.parse().unwrap()), matched, "{id}");
+    }
+    assert!(format!("a:{}", "b".repeat(94)).parse::<NetworkId>().is_ok());
+    assert!(format!("a:{}", "b".repeat(95)).parse::<NetworkId>().is_err(), "names have an end");
+}
+
+#[test]
 fn errors_show_the_culprit_cut_short() {
     let long = "x".repeat(10_000);
     let error = long.parse::<NetworkId>().unwrap_err().to_string();

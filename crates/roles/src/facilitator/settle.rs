@@ -13,6 +13,18 @@ const RECONCILE_LIMIT: usize = 256;
 
 type UnderWay = std::collections::HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>;
 
+/// Marks a settlement as under way; ends when the scheme does, by a panic too.
+struct Running<'a> {
+    engine: &'a Engine,
+    key: ClaimKey,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.engine.under_way().remove(&self.key);
+    }
+}
+
 /// Settles one payment for `caller`. Dropping the returned future does not stop the settlement.
 pub(super) async fn settle(
     engine: &Arc<Engine>,
@@ -54,10 +66,10 @@ impl Engine {
         }
         let (sender, receiver) = watch::channel(None);
         self.under_way().insert(claim.key.clone(), receiver);
+        let _running = Running { engine: self, key: claim.key.clone() };
         let cx = SettleContext::new(claim, self.ledger.clone());
         let result = payment.settle(&cx).await;
         sender.send_replace(Some(self.write(&cx.claim.key, &result).await));
-        self.under_way().remove(&cx.claim.key);
         if matches!(result, Ok(Outcome::Settled(_))) {
             for extension in &self.extensions {
                 extension.observe(Stage::Settled, raw, offer).await;

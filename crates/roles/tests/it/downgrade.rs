@@ -32,7 +32,7 @@ proptest! {
             let offer = first_offer(&server, "/report").await;
             let Some(downgraded) = changed(&offer, member, &text) else { return };
             let payment = pay(&downgraded, "n1");
-            let refused = why(server.admit(&TestRequest::paid("/report", &payment)).await);
+            let refused = why(server.admit(&paid("/report", &payment)).await);
             assert_eq!(refused, "No matching payment requirements", "{downgraded:?}");
             assert_eq!(facilitator.verifies() + facilitator.settles(), 0);
         });

@@ -143,6 +143,7 @@ async fn a_scheme_that_panics_leaves_the_claim_for_the_reconciler() {
     let caller = fixtures::caller("mine");
     assert!(matches!(facilitator.settle(&raw, &offer, &caller).await, Err(Failure::Fault(_))));
     chain.mine();
+    assert_eq!(facilitator.reconcile().await.unwrap(), 1, "it no longer counts as under way");
     let again = facilitator.settle(&raw, &offer, &caller).await;
     assert!(matches!(again, Ok(Outcome::Settled(_))), "{again:?}");
     assert_eq!(chain.auditor().transfers().len(), 1);

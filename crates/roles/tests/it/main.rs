@@ -3,5 +3,6 @@
 mod client;
 mod downgrade;
 mod facilitator;
+mod plugin;
 mod server;
 mod support;

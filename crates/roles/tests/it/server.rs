@@ -10,7 +10,7 @@ use std::time::Duration;
 use tollway_core::{FaultKind, Paid, PaymentPayload, Price, Request, Settled, SupportedKind};
 use tollway_roles::server::{Canceled, Finished, Protected, ServerHook};
 use tollway_roles::{Admission, MemoryLedger, Refusal, ResourceServer, Route, SetupError, Way};
-use tollway_testkit::{Answer, FakeChain, FakeFacilitator, FakePayload, Lie, OnSettle, Script, fixtures};
+use tollway_testkit::{Answer, FakeChain, FakeFacilitator, FakePayload, FakeRequest, Lie, OnSettle, Script, fixtures};
 
 async fn served(network: &str) -> (ResourceServer, Arc<FakeFacilitator>) {
     let facilitator = FakeFacilitator::serving("exact", network);
@@ -23,20 +23,20 @@ async fn one_request_is_paid_and_its_money_moves_once() {
     let network = "fake:server-paid";
     let chain = FakeChain::at(network);
     let server = builder().facilitator(local(network).await).route(route(network)).build().await.unwrap();
-    assert!(matches!(server.admit(&TestRequest::get("/other")).await, Admission::Free));
+    assert!(matches!(server.admit(&FakeRequest::get("/other")).await, Admission::Free));
 
     let required = challenge(&server, "/report").await;
     assert_eq!(required.resource.url, "https://shop.test/report");
     assert_eq!(required.accepts[0].amount.to_string(), "10000");
     let payment = pay(&required.accepts[0], "n1");
-    let admission = admitted(server.admit(&TestRequest::paid("/report", &payment)).await);
+    let admission = admitted(server.admit(&paid("/report", &payment)).await);
     assert_eq!(admission.payer().to_string(), "fake:server-paid:alice");
     assert!(admission.receipt().is_none(), "authorization: settled after the handler");
     let receipt = released(admission.finish(true).await);
     assert!(receipt.success && !receipt.transaction.is_empty());
     assert_eq!(chain.auditor().transfers().len(), 1);
 
-    let again = server.admit(&TestRequest::paid("/report", &payment)).await;
+    let again = server.admit(&paid("/report", &payment)).await;
     assert_eq!(why(again), "failed duplicate_settlement");
     assert_eq!(chain.auditor().transfers().len(), 1);
 }
@@ -59,7 +59,7 @@ async fn one_payment_many_parallel_requests_over_two_servers_on_one_store() {
             let (server, payment) = (servers[i % 2].clone(), payment.clone());
             let (admitted_count, released_count) = (admitted_count.clone(), released_count.clone());
             tokio::spawn(async move {
-                match server.admit(&TestRequest::paid("/report", &payment)).await {
+                match server.admit(&paid("/report", &payment)).await {
                     Admission::Admitted(admitted) => {
                         admitted_count.fetch_add(1, Ordering::SeqCst);
                         released(admitted.finish(true).await);
@@ -85,7 +85,7 @@ async fn pay_cheap_present_at_dear() {
     let dear = Route::new("GET /dear").accepts(Way::exact(network, "$1", "payee"));
     let server = builder().facilitator(facilitator.clone()).route(cheap).route(dear).build().await.unwrap();
     let payment = pay(&first_offer(&server, "/cheap").await, "n1");
-    let refused = server.admit(&TestRequest::paid("/dear", &payment)).await;
+    let refused = server.admit(&paid("/dear", &payment)).await;
     assert_eq!(why(refused), "No matching payment requirements");
     assert_eq!(facilitator.verifies() + facilitator.settles(), 0);
 }
@@ -95,8 +95,8 @@ async fn a_refused_payment_may_be_presented_again() {
     let (server, facilitator) = served("fake:server-again").await;
     facilitator.on_verify([Answer::no("insufficient_funds"), Answer::Yes]);
     let payment = pay(&first_offer(&server, "/report").await, "n1");
-    assert_eq!(why(server.admit(&TestRequest::paid("/report", &payment)).await), "insufficient_funds");
-    released(admitted(server.admit(&TestRequest::paid("/report", &payment)).await).finish(true).await);
+    assert_eq!(why(server.admit(&paid("/report", &payment)).await), "insufficient_funds");
+    released(admitted(server.admit(&paid("/report", &payment)).await).finish(true).await);
     assert_eq!(facilitator.moved(), 1);
 }
 
@@ -104,19 +104,19 @@ async fn a_refused_payment_may_be_presented_again() {
 async fn a_handler_that_fails_costs_nothing() {
     let (server, facilitator) = served("fake:server-handler").await;
     let payment = pay(&first_offer(&server, "/report").await, "n1");
-    let finished = admitted(server.admit(&TestRequest::paid("/report", &payment)).await).finish(false).await;
+    let finished = admitted(server.admit(&paid("/report", &payment)).await).finish(false).await;
     assert!(matches!(finished, Finished::Release { receipt: None, .. }));
     assert_eq!(facilitator.settles(), 0);
-    released(admitted(server.admit(&TestRequest::paid("/report", &payment)).await).finish(true).await);
+    released(admitted(server.admit(&paid("/report", &payment)).await).finish(true).await);
 }
 
 #[tokio::test]
 async fn dropping_an_admission_gives_the_claim_back() {
     let (server, _) = served("fake:server-drop").await;
     let payment = pay(&first_offer(&server, "/report").await, "n1");
-    drop(admitted(server.admit(&TestRequest::paid("/report", &payment)).await));
+    drop(admitted(server.admit(&paid("/report", &payment)).await));
     settle_down().await;
-    released(admitted(server.admit(&TestRequest::paid("/report", &payment)).await).finish(true).await);
+    released(admitted(server.admit(&paid("/report", &payment)).await).finish(true).await);
 }
 
 /// Cancels a paid request after every number of polls, and presents the payment again: it is always answered in the
@@ -132,7 +132,7 @@ async fn the_client_leaves_at_every_await() {
         // Every call of the chain takes a moment, so that there is something to leave in the middle of.
         let script = Script { delay_ms: 3, ..Script::default() };
         let payload = FakePayload::new("alice", "n1", &offer).scripted(script);
-        let request = TestRequest::paid("/report", &fixtures::fake_payment(&offer, &payload));
+        let request = paid("/report", &fixtures::fake_payment(&offer, &payload));
         let mut serve = Box::pin(async {
             let admitted = admitted(server.admit(&request).await);
             released(admitted.finish(true).await)
@@ -167,7 +167,7 @@ async fn an_unknown_outcome_is_pending_and_no_new_challenge() {
     let (server, facilitator) = served("fake:server-pending").await;
     facilitator.on_settle([Answer::Pending("0xabc".into())]);
     let payment = pay(&first_offer(&server, "/report").await, "n1");
-    let request = TestRequest::paid("/report", &payment);
+    let request = paid("/report", &payment);
     match admitted(server.admit(&request).await).finish(true).await {
         Finished::Refused(Refusal::Failed(receipt)) => {
             assert_eq!(receipt.error_reason.as_ref().unwrap().as_str(), "settlement_pending");
@@ -189,7 +189,7 @@ async fn an_unknown_outcome_is_pending_and_no_new_challenge() {
 async fn what_was_sent_is_not_unsent_by_a_refusal() {
     let (server, facilitator) = served("fake:server-unsent").await;
     facilitator.on_settle([Answer::Pending("0xabc".into()), Answer::no("nonce_used")]);
-    let request = TestRequest::paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
+    let request = paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
     let finished = admitted(server.admit(&request).await).finish(true).await;
     assert!(matches!(&finished, Finished::Refused(refusal) if refusal_text(refusal) == "failed settlement_pending"));
     assert_eq!(why(server.admit(&request).await), "failed settlement_pending");
@@ -204,7 +204,7 @@ async fn a_dropped_answer_is_asked_for_again_as_the_same_caller() {
     let offer = first_offer(&server, "/report").await;
     let script = Script { settle: vec![OnSettle::LoseAnswer], ..Script::default() };
     let payload = FakePayload::new("alice", "n1", &offer).scripted(script);
-    let request = TestRequest::paid("/report", &fixtures::fake_payment(&offer, &payload));
+    let request = paid("/report", &fixtures::fake_payment(&offer, &payload));
     let first = admitted(server.admit(&request).await).finish(true).await;
     assert!(matches!(first, Finished::Refused(_)), "nobody knows yet: {first:?}");
     chain.mine();
@@ -219,7 +219,7 @@ async fn a_lying_facilitator_is_not_believed() {
     for (i, lie) in [Lie::Payer, Lie::Amount, Lie::Transaction].into_iter().enumerate() {
         let (server, facilitator) = served(&format!("fake:server-lie-{i}")).await;
         facilitator.on_settle([Answer::Lie(lie)]);
-        let request = TestRequest::paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
+        let request = paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
         let finished = admitted(server.admit(&request).await).finish(true).await;
         assert!(matches!(finished, Finished::Refused(Refusal::Unavailable(_))), "{lie:?}: {finished:?}");
     }
@@ -229,7 +229,7 @@ async fn a_lying_facilitator_is_not_believed() {
 async fn a_facilitator_that_cannot_decide_is_no_refusal() {
     let (server, facilitator) = served("fake:server-fault").await;
     facilitator.on_verify([Answer::Fault(FaultKind::Unreachable), Answer::Yes]);
-    let request = TestRequest::paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
+    let request = paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
     assert!(matches!(server.admit(&request).await, Admission::Refused(Refusal::Unavailable(_))));
     released(admitted(server.admit(&request).await).finish(true).await);
 }
@@ -243,7 +243,7 @@ async fn a_facilitator_that_hangs_is_given_up_on() {
     let offer = first_offer(&server, "/report").await;
     facilitator.on_verify([Answer::Hang, Answer::Yes]);
     facilitator.on_settle([Answer::Hang]);
-    let request = TestRequest::paid("/report", &pay(&offer, "n1"));
+    let request = paid("/report", &pay(&offer, "n1"));
     assert!(matches!(server.admit(&request).await, Admission::Refused(Refusal::Unavailable(_))));
     let finished = admitted(server.admit(&request).await).finish(true).await;
     assert!(matches!(finished, Finished::Refused(Refusal::Unavailable(_))), "{finished:?}");
@@ -257,7 +257,7 @@ async fn upfront_settles_before_the_handler_and_does_not_verify() {
     let server = builder().facilitator(facilitator.clone()).route(route).build().await.unwrap();
     let offer = first_offer(&server, "/report").await;
     assert_eq!(offer.extra_member("paymentFlow").unwrap(), "upfront");
-    let request = TestRequest::paid("/report", &pay(&offer, "n1"));
+    let request = paid("/report", &pay(&offer, "n1"));
     let admission = admitted(server.admit(&request).await);
     assert!(admission.receipt().is_some());
     assert_eq!((facilitator.verifies(), facilitator.settles()), (0, 1));
@@ -291,10 +291,10 @@ async fn price_and_recipient_follow_the_request() {
     let payment = pay(&offer, "n1");
     // A payment for three units does not buy four, and not for another recipient.
     for other in ["/report?units=4&to=bob", "/report?units=3&to=eve"] {
-        assert_eq!(why(server.admit(&TestRequest::paid(other, &payment)).await), "No matching payment requirements");
+        assert_eq!(why(server.admit(&paid(other, &payment)).await), "No matching payment requirements");
     }
-    released(admitted(server.admit(&TestRequest::paid("/report?units=3&to=bob", &payment)).await).finish(true).await);
-    let broken = server.admit(&TestRequest::get("/report?units=x")).await;
+    released(admitted(server.admit(&paid("/report?units=3&to=bob", &payment)).await).finish(true).await);
+    let broken = server.admit(&FakeRequest::get("/report?units=x")).await;
     assert!(matches!(broken, Admission::Refused(Refusal::Internal)));
 }
 
@@ -310,7 +310,7 @@ async fn every_offer_the_route_can_make_is_matched_and_settled_by_who_made_it() 
     let server =
         builder().facilitator(first.clone()).facilitator(second.clone()).route(route(network)).build().await.unwrap();
     let offer = first_offer(&server, "/report").await;
-    released(admitted(server.admit(&TestRequest::paid("/report", &pay(&offer, "n1"))).await).finish(true).await);
+    released(admitted(server.admit(&paid("/report", &pay(&offer, "n1"))).await).finish(true).await);
     assert_eq!((first.moved(), second.moved()), (1, 0), "the first configured is used");
 }
 
@@ -351,7 +351,7 @@ async fn facilitators_that_are_down_at_start_are_asked_again() {
     let facilitator = FakeFacilitator::serving("exact", network);
     facilitator.fail_supported(Some(FaultKind::Unreachable));
     let server = builder().facilitator(facilitator.clone()).route(route(network)).build().await.unwrap();
-    assert!(matches!(server.admit(&TestRequest::get("/report")).await, Admission::Refused(Refusal::Unavailable(_))));
+    assert!(matches!(server.admit(&FakeRequest::get("/report")).await, Admission::Refused(Refusal::Unavailable(_))));
     facilitator.fail_supported(None);
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(first_offer(&server, "/report").await.scheme, "exact");
@@ -405,17 +405,17 @@ async fn hooks_see_what_happens_and_may_step_in() {
     let network = "fake:server-hooks";
     let (watch, facilitator) = (Arc::new(Watch::default()), FakeFacilitator::serving("exact", network));
     let server = builder().facilitator(facilitator).hook(watch.clone()).route(route(network)).build().await.unwrap();
-    match server.admit(&TestRequest::get("/report?as=friend")).await {
+    match server.admit(&FakeRequest::get("/report?as=friend")).await {
         Admission::Granted(granted) => granted.finished(true).await,
         other => panic!("{other:?}"),
     }
-    let refused = server.admit(&TestRequest::get("/report?as=foe")).await;
+    let refused = server.admit(&FakeRequest::get("/report?as=foe")).await;
     assert!(matches!(refused, Admission::Refused(Refusal::Forbidden(why)) if why == "no foes"));
     let offer = first_offer(&server, "/report").await;
     let pay = |nonce: &str| -> PaymentPayload { pay(&offer, nonce) };
-    released(admitted(server.admit(&TestRequest::paid("/report", &pay("n1"))).await).finish(true).await);
-    admitted(server.admit(&TestRequest::paid("/report", &pay("n2"))).await).finish(false).await;
-    drop(admitted(server.admit(&TestRequest::paid("/report", &pay("n3"))).await));
+    released(admitted(server.admit(&paid("/report", &pay("n1"))).await).finish(true).await);
+    admitted(server.admit(&paid("/report", &pay("n2"))).await).finish(false).await;
+    drop(admitted(server.admit(&paid("/report", &pay("n3"))).await));
     settle_down().await;
     let seen = watch.seen.lock().unwrap().clone();
     let settled = "settled fake:server-hooks:alice fake-tx-0";
@@ -438,7 +438,7 @@ async fn memory_follows_the_rate_of_payments_not_their_number() {
         for i in 0..50 {
             let dead = tollway_testkit::FakeClock::START + round * 2000 + 60;
             let payload = FakePayload::valid_until("alice", &format!("n{round}-{i}"), &offer, dead);
-            let request = TestRequest::paid("/report", &fixtures::fake_payment(&offer, &payload));
+            let request = paid("/report", &fixtures::fake_payment(&offer, &payload));
             released(admitted(server.admit(&request).await).finish(true).await);
         }
         clock.advance(2000);

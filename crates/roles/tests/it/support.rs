@@ -1,70 +1,16 @@
-//! A request without a transport, and the usual servers.
+//! The usual servers and payments.
 
-use std::any::Any;
-use std::borrow::Cow;
-use std::sync::Arc;
-use tollway_core::{
-    PaymentPayload, PaymentRequired, PaymentRequirements, Registry, Request, SettleResponse, Transport,
-};
+use tollway_core::{PaymentPayload, PaymentRequired, PaymentRequirements, Registry, SettleResponse};
 use tollway_roles::server::{Finished, ResourceServerBuilder};
 use tollway_roles::{Admission, Admitted, LocalFacilitator, Refusal, ResourceServer, Route, Way};
-use tollway_testkit::{FAKE, FakeClock, FakePayload, fixtures};
+use tollway_testkit::{FAKE, FakeClock, FakePayload, FakeRequest, fixtures};
 
 pub(crate) const ORIGIN: &str = "https://shop.test";
 /// One cent of the fake dollar.
 pub(crate) const PRICE: &str = "$0.01";
 
-#[derive(Clone, Default)]
-pub(crate) struct TestRequest {
-    pub(crate) target: String,
-    pub(crate) query: String,
-    pub(crate) payment: Option<PaymentPayload>,
-}
-
-impl TestRequest {
-    pub(crate) fn get(target: &str) -> Self {
-        let (target, query) = target.split_once('?').unwrap_or((target, ""));
-        Self { target: target.to_owned(), query: query.to_owned(), payment: None }
-    }
-
-    pub(crate) fn paid(target: &str, payment: &PaymentPayload) -> Self {
-        Self { payment: Some(payment.clone()), ..Self::get(target) }
-    }
-}
-
-impl Request for TestRequest {
-    fn transport(&self) -> Transport {
-        Transport::Http
-    }
-    fn method(&self) -> &str {
-        "GET"
-    }
-    fn target(&self) -> &str {
-        &self.target
-    }
-    fn query(&self) -> &str {
-        &self.query
-    }
-    fn resource(&self, origin: &str) -> String {
-        let mark = if self.query.is_empty() { "" } else { "?" };
-        format!("{origin}{}{mark}{}", self.target, self.query)
-    }
-    fn argument(&self, name: &str) -> Option<Cow<'_, str>> {
-        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| Cow::Borrowed(value))
-    }
-    fn credential(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-    fn payment(&self) -> Option<PaymentPayload> {
-        self.payment.clone()
-    }
-    fn inner(&self) -> &dyn Any {
-        self
-    }
-    fn to_shared(&self) -> Arc<dyn Request> {
-        Arc::new(self.clone())
-    }
+pub(crate) fn paid(target: &str, payment: &PaymentPayload) -> FakeRequest {
+    FakeRequest::get(target).paying(payment)
 }
 
 pub(crate) fn registry() -> Registry {
@@ -90,7 +36,7 @@ pub(crate) async fn local(network: &str) -> LocalFacilitator {
 
 /// The offers of an unpaid request's challenge.
 pub(crate) async fn challenge(server: &ResourceServer, target: &str) -> PaymentRequired {
-    match server.admit(&TestRequest::get(target)).await {
+    match server.admit(&FakeRequest::get(target)).await {
         Admission::Refused(Refusal::Challenge(challenge)) => challenge.required().clone(),
         other => panic!("not a challenge: {other:?}"),
     }

@@ -1,0 +1,69 @@
+//! The ledger suite: the rules in the documentation of [`Ledger`], checked from outside.
+
+mod open;
+mod resolving;
+mod taking;
+
+use crate::report::{Notes, Report};
+use std::sync::Arc;
+use tollway_core::{ClaimKey, Fault, Ledger, Outcome, Rejected, Scope, Settled};
+
+/// Runs the suite on a store. `make` gives a fresh, empty one each time.
+///
+/// ```
+/// # struct MyStore;
+/// # fn doc(open_store: impl Fn() -> std::future::Ready<std::sync::Arc<dyn tollway_core::Ledger>>) {
+/// // In a test:
+/// tollway_testkit::block_on(async {
+///     tollway_testkit::ledger_suite("my-store", || open_store()).await.assert();
+/// });
+/// # }
+/// ```
+pub async fn ledger_suite<F: Future<Output = Arc<dyn Ledger>>>(name: &str, make: impl Fn() -> F) -> Report {
+    let notes = Notes::new(name);
+    taking::once(&make().await, &notes).await;
+    taking::callers(&make().await, &notes).await;
+    taking::scopes(&make().await, &notes).await;
+    taking::kept_while_open(&make().await, &notes).await;
+    resolving::released_is_gone(&make().await, &notes).await;
+    resolving::settled_is_final(&make().await, &notes).await;
+    resolving::batches(&make().await, &notes).await;
+    for (scope, outcome) in [(Scope::Facilitator, pending("tx")), (Scope::Server, undelivered("tx"))] {
+        resolving::handed_out_once(&make().await, scope, &outcome, &notes).await;
+        resolving::one_of_many(&make().await, scope, &outcome, &notes).await;
+    }
+    resolving::nothing_to_hand_out(&make().await, &notes).await;
+    open::signed_and_unresolved(&make().await, &notes).await;
+    open::batches(&make().await, &notes).await;
+    open::slots(&make().await, &notes).await;
+    open::takeover(&make().await, &notes).await;
+    open::limits(&make().await, &notes).await;
+    open::one_scope_only(&make().await, &notes).await;
+    open::fencing(&make().await, &notes).await;
+    notes.finish()
+}
+
+fn settled(transaction: &str) -> Outcome {
+    Outcome::Settled(Settled::new(transaction, "alice"))
+}
+
+fn undelivered(transaction: &str) -> Outcome {
+    Outcome::Undelivered(Settled::new(transaction, "alice"))
+}
+
+fn pending(transaction: &str) -> Outcome {
+    Outcome::Pending { transaction: transaction.to_owned() }
+}
+
+fn released() -> Outcome {
+    Outcome::Released(Rejected::new(tollway_core::ErrorCode::new("suite_released")))
+}
+
+fn key(name: &str) -> ClaimKey {
+    crate::fixtures::claim(name).key
+}
+
+/// An answer that a working store always gives.
+fn given<T>(answer: Result<T, Fault>, notes: &Notes, what: &str) -> Option<T> {
+    notes.take("store: answers", answer, || what.to_owned())
+}

@@ -1,0 +1,9 @@
+//! The kit tested: fakes do as they are told, golden data is whole, and every subject broken on purpose is caught.
+
+mod broken_ledgers;
+mod broken_plugins;
+mod chain;
+mod facilitator;
+mod golden;
+mod small;
+mod store;

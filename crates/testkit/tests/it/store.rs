@@ -1,0 +1,267 @@
+//! A correct ledger, small enough to see that it is, with a switch for every way to get it wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tollway_core::{
+    Caller, ClaimKey, ClaimRow, Fault, FaultKind, Ledger, OpenSlot, Outcome, Retaken, Scope, SignedTx, Slot, Taken,
+    async_trait,
+};
+
+/// A way to get it wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defect {
+    None,
+    /// Looks, and takes later.
+    RacyTake,
+    /// Two callers without a token are taken for one.
+    AnonymousIsKnown,
+    /// Tells strangers what only the caller may know.
+    TellsStrangers,
+    /// Keeps rows that were released.
+    KeepsReleased,
+    /// Lets a released row's transactions wait on.
+    KeepsOldAttempts,
+    /// Hands an uncertain row to everybody who asks.
+    HandsOutAlways,
+    /// Hands out what nobody is uncertain about.
+    HandsOutOpen,
+    /// Forgets for whom a row was taken.
+    ForgetsCaller,
+    /// Hands out pending rows only.
+    NeverUndelivered,
+    /// Lets a settled row be changed.
+    ChangesSettled,
+    /// Fails when told twice.
+    RefusesRepeats,
+    /// Makes a row of what nobody took.
+    InventsRows,
+    /// Writes the first outcome of many.
+    FirstOfBatch,
+    /// One row for both scopes.
+    MixesScopes,
+    /// Lists what was not signed.
+    ListsUnsigned,
+    /// Lists what is finished.
+    ListsResolved,
+    /// Takes pending for finished.
+    PendingIsFinished,
+    /// Keeps the last attempt only.
+    LosesAttempts,
+    /// Takes transactions without order for attempts at one slot.
+    MergesUnordered,
+    /// Takes a new holder's attempt for another slot.
+    SplitsTakeovers,
+    /// Ignores the limit.
+    IgnoresLimit,
+    /// Counts attempts where slots are to be counted.
+    LimitsAttempts,
+    /// Loses bytes that are no text.
+    LosesBytes,
+    /// Lets everybody write.
+    NoFence,
+    /// Refuses a late writer, after having written.
+    FencesTooLate,
+    /// Forgets the dead, finished or not.
+    ForgetsUnfinished,
+    /// Ends a batch with its first claim.
+    BatchEndsWithFirst,
+}
+
+impl Defect {
+    pub(crate) const ALL: [Self; 27] = [
+        Self::RacyTake,
+        Self::AnonymousIsKnown,
+        Self::TellsStrangers,
+        Self::KeepsReleased,
+        Self::KeepsOldAttempts,
+        Self::HandsOutAlways,
+        Self::HandsOutOpen,
+        Self::ForgetsCaller,
+        Self::NeverUndelivered,
+        Self::ChangesSettled,
+        Self::RefusesRepeats,
+        Self::InventsRows,
+        Self::FirstOfBatch,
+        Self::MixesScopes,
+        Self::ListsUnsigned,
+        Self::ListsResolved,
+        Self::PendingIsFinished,
+        Self::LosesAttempts,
+        Self::MergesUnordered,
+        Self::SplitsTakeovers,
+        Self::IgnoresLimit,
+        Self::LimitsAttempts,
+        Self::LosesBytes,
+        Self::NoFence,
+        Self::FencesTooLate,
+        Self::ForgetsUnfinished,
+        Self::BatchEndsWithFirst,
+    ];
+}
+
+pub(crate) struct Store {
+    defect: Defect,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    rows: BTreeMap<(Scope, ClaimKey), (ClaimRow, Option<Outcome>)>,
+    signed: Vec<(SignedTx, BTreeSet<ClaimKey>)>,
+    epochs: BTreeMap<String, u64>,
+}
+
+impl Store {
+    pub(crate) fn with(defect: Defect) -> Arc<dyn Ledger> {
+        Arc::new(Self { defect, books: Mutex::default() })
+    }
+
+    fn is(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    fn id(&self, scope: Scope, key: &ClaimKey) -> (Scope, ClaimKey) {
+        (if self.is(Defect::MixesScopes) { Scope::Server } else { scope }, key.clone())
+    }
+
+    fn books<T>(&self, change: impl FnOnce(&mut Books) -> T) -> T {
+        change(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn resolve_one(&self, books: &mut Books, scope: Scope, key: &ClaimKey, outcome: &Outcome) -> Result<(), Fault> {
+        let id = self.id(scope, key);
+        if self.is(Defect::InventsRows) && !books.rows.contains_key(&id) && matches!(outcome, Outcome::Settled(_)) {
+            let row = tollway_testkit::fixtures::row(scope, "invented", "nobody");
+            books.rows.insert(id.clone(), (row, None));
+        }
+        let Some((_, known)) = books.rows.get_mut(&id) else { return Ok(()) };
+        if matches!(known, Some(Outcome::Settled(_))) && !self.is(Defect::ChangesSettled) {
+            return match self.is(Defect::RefusesRepeats) {
+                true => Err(Fault::new(FaultKind::Internal, "settled already")),
+                false => Ok(()),
+            };
+        }
+        *known = Some(outcome.clone());
+        let unfinished = matches!(outcome, Outcome::Pending { .. }) && !self.is(Defect::PendingIsFinished);
+        let released = matches!(outcome, Outcome::Released(_));
+        if released && !self.is(Defect::KeepsReleased) {
+            books.rows.remove(&id);
+        }
+        let keeps = self.is(Defect::ListsResolved) || released && self.is(Defect::KeepsOldAttempts);
+        if scope == Scope::Facilitator && !unfinished && !keeps {
+            let ends_all = self.is(Defect::BatchEndsWithFirst);
+            for (_, keys) in &mut books.signed {
+                if keys.remove(key) && ends_all {
+                    keys.clear();
+                }
+            }
+            books.signed.retain(|(_, keys)| !keys.is_empty());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for Store {
+    async fn take(&self, row: &ClaimRow) -> Result<Taken, Fault> {
+        let id = self.id(row.scope, &row.claim.key);
+        if self.is(Defect::RacyTake) {
+            let free = self.books(|books| !books.rows.contains_key(&id));
+            tokio::task::yield_now().await;
+            if free {
+                self.books(|books| books.rows.insert(id, (row.clone(), None)));
+                return Ok(Taken::New);
+            }
+        }
+        Ok(self.books(|books| {
+            if self.is(Defect::ForgetsUnfinished) {
+                let dead = |row: &ClaimRow| row.claim.dead_after.is_some_and(|dead| dead < 1_000);
+                books.rows.retain(|other, (row, _)| *other == id || !dead(row));
+            }
+            let Some((mine, outcome)) = books.rows.get(&id) else {
+                books.rows.insert(id, (row.clone(), None));
+                return Taken::New;
+            };
+            let anonymous = mine.caller.token().is_none() && row.caller.token().is_none();
+            let known = mine.caller.is(&row.caller) || anonymous && self.is(Defect::AnonymousIsKnown);
+            let told = outcome.is_some() && self.is(Defect::TellsStrangers);
+            if known || told { Taken::Again(outcome.clone()) } else { Taken::Foreign }
+        }))
+    }
+
+    async fn retake(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Retaken>, Fault> {
+        let id = self.id(scope, key);
+        Ok(self.books(|books| {
+            let (row, outcome) = books.rows.get_mut(&id)?;
+            let caller = if self.is(Defect::ForgetsCaller) { Caller::ANONYMOUS } else { row.caller.clone() };
+            let found = match outcome {
+                Some(Outcome::Pending { .. }) => outcome.clone(),
+                Some(Outcome::Undelivered(_)) if !self.is(Defect::NeverUndelivered) => outcome.clone(),
+                None if self.is(Defect::HandsOutOpen) => Some(Outcome::Pending { transaction: String::new() }),
+                _ => None,
+            }?;
+            if !self.is(Defect::HandsOutAlways) {
+                *outcome = None;
+            }
+            Some(Retaken::new(caller, found))
+        }))
+    }
+
+    async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
+        self.books(|books| {
+            let newest = books.epochs.entry(tx.slot.signer.clone()).or_default();
+            let late = tx.slot.epoch < *newest && !self.is(Defect::NoFence);
+            if late && !self.is(Defect::FencesTooLate) {
+                return Err(Fault::new(FaultKind::Internal, "fenced"));
+            }
+            *newest = tx.slot.epoch.max(*newest);
+            if self.is(Defect::LosesAttempts) && tx.slot.sequence.is_some() {
+                books.signed.retain(|(other, _)| other.slot != tx.slot);
+            }
+            let mut tx = tx.clone();
+            if self.is(Defect::LosesBytes) {
+                tx.bytes = String::from_utf8_lossy(&tx.bytes).into_owned().into_bytes();
+            }
+            books.signed.push((tx, claims.iter().cloned().collect()));
+            if late { Err(Fault::new(FaultKind::Internal, "fenced")) } else { Ok(()) }
+        })
+    }
+
+    async fn resolve(&self, scope: Scope, outcomes: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+        let many = if self.is(Defect::FirstOfBatch) { 1 } else { outcomes.len() };
+        self.books(|books| {
+            outcomes.iter().take(many).try_for_each(|(key, outcome)| self.resolve_one(books, scope, key, outcome))
+        })
+    }
+
+    async fn open(&self, limit: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
+        Ok(self.books(|books| {
+            let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
+            let attempts = if self.is(Defect::LimitsAttempts) { limit } else { usize::MAX };
+            for (tx, keys) in books.signed.iter().take(attempts) {
+                let ordered = tx.slot.sequence.is_some() || self.is(Defect::MergesUnordered);
+                let rows = keys.iter().filter_map(|key| books.rows.get(&self.id(Scope::Facilitator, key)));
+                let rows: Vec<_> = rows.map(|(row, _)| row.clone()).collect();
+                let place = |slot: &Slot| {
+                    let epoch = self.is(Defect::SplitsTakeovers).then_some(slot.epoch);
+                    (slot.network.clone(), slot.signer.clone(), slot.sequence, epoch)
+                };
+                match slots.iter_mut().find(|slot| ordered && place(&slot.attempts[0].slot) == place(&tx.slot)) {
+                    Some(slot) => {
+                        slot.attempts.push(tx.clone());
+                        slot.claims
+                            .extend(rows.into_iter().filter(|row| !slot.claims.contains(row)).collect::<Vec<_>>());
+                    }
+                    None => slots.push(OpenSlot::new(vec![tx.clone()], rows)),
+                }
+            }
+            if self.is(Defect::ListsUnsigned) {
+                let signed = |key: &ClaimKey| books.signed.iter().any(|(_, keys)| keys.contains(key));
+                let unsigned = books.rows.iter().filter(|((_, key), (_, outcome))| outcome.is_none() && !signed(key));
+                slots.extend(unsigned.map(|(_, (row, _))| OpenSlot::new(Vec::new(), vec![row.clone()])));
+            }
+            slots.truncate(if self.is(Defect::IgnoresLimit) { usize::MAX } else { limit });
+            slots
+        }))
+    }
+}
