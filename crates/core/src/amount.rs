@@ -84,6 +84,23 @@ impl Amount {
         (carry == 0).then_some(Self { limbs })
     }
 
+    /// So many hundredths of a percent of this, rounded down; at most all of it.
+    ///
+    /// ```
+    /// # use tollway_core::Amount;
+    /// assert_eq!(Amount::from(1001).share(5000), Amount::from(500));
+    /// assert_eq!(Amount::MAX.share(10_000), Amount::MAX);
+    /// ```
+    pub fn share(self, hundredths: u16) -> Self {
+        const WHOLE: u64 = 10_000;
+        let hundredths = u64::from(hundredths).min(WHOLE);
+        // In two parts, since the product with the whole may not fit: every unit that divides evenly, and the rest.
+        let mut even = self;
+        let rest = even.div_small(WHOLE);
+        let rest = rest.saturating_mul(hundredths) / WHOLE;
+        even.checked_mul_add(hundredths, rest).unwrap_or(self)
+    }
+
     /// Big-endian bytes, as EVM words and most chains want them.
     pub fn to_be_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];

@@ -136,11 +136,34 @@ pub struct ClaimRow {
     pub offer: PaymentRequirements,
     /// Who asks.
     pub caller: Caller,
+    /// In a server's books, the facilitator that is asked: nobody else may be, once something may have been sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facilitator: Option<String>,
 }
 
 impl ClaimRow {
+    /// Whether two rows are of one payment for one purchase. A key alone says too little: it is public once the
+    /// payment is on chain, and anybody can write other terms around it.
+    pub fn is_same_purchase(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.offer, &other.offer);
+        self.scope == other.scope
+            && self.claim.key == other.claim.key
+            && self.raw.payload == other.raw.payload
+            && ours.scheme == theirs.scheme
+            && ours.network == theirs.network
+            && ours.asset == theirs.asset
+            && ours.amount == theirs.amount
+            && ours.pay_to == theirs.pay_to
+    }
+
+    /// Names the facilitator that is asked.
+    pub fn asking(mut self, facilitator: impl Into<String>) -> Self {
+        self.facilitator = Some(facilitator.into());
+        self
+    }
+
     /// A row.
     pub fn new(scope: Scope, claim: Claim, raw: PaymentPayload, offer: PaymentRequirements, caller: Caller) -> Self {
-        Self { scope, claim, raw, offer, caller }
+        Self { scope, claim, raw, offer, caller, facilitator: None }
     }
 }

@@ -69,6 +69,8 @@ pub trait ServerDyn: Send + Sync {
     fn flows(&self) -> &'static [Flow];
     /// See [`Scheme::DYNAMIC_EXTRA`].
     fn dynamic_extra(&self) -> &'static [&'static str];
+    /// See [`Scheme::METERED`].
+    fn metered(&self) -> bool;
     /// See [`Scheme::claim`].
     ///
     /// # Errors
@@ -96,6 +98,10 @@ impl<T: SchemeServer> ServerDyn for T {
         T::Scheme::DYNAMIC_EXTRA
     }
 
+    fn metered(&self) -> bool {
+        T::Scheme::METERED
+    }
+
     fn claim(&self, raw: &PaymentPayload, offer: &PaymentRequirements) -> Result<Claim, Rejected> {
         T::Scheme::claim(&decode(raw, offer)?)
     }
@@ -119,10 +125,10 @@ pub trait FacilitatorDyn: Send + Sync {
     fn signers(&self) -> Vec<String>;
     /// See [`SchemeFacilitator::extensions`].
     fn extensions(&self) -> &[&'static str];
-    /// Decodes a payment, says which it is, and checks all that needs no chain.
+    /// Decodes a payment and says which it is.
     ///
     /// # Errors
-    /// The refusal.
+    /// The refusal: it is of the wrong shape, or names no payment.
     fn open<'a>(
         &'a self,
         raw: &'a PaymentPayload,
@@ -130,11 +136,16 @@ pub trait FacilitatorDyn: Send + Sync {
     ) -> Result<Box<dyn OpenPayment + 'a>, Rejected>;
 }
 
-/// A payment that was decoded and checked locally, once.
+/// A payment that was decoded, once.
 #[async_trait]
 pub trait OpenPayment: Send + Sync {
     /// Which payment this is.
     fn claim(&self) -> &Claim;
+    /// See [`SchemeFacilitator::check`].
+    ///
+    /// # Errors
+    /// As there.
+    fn check(&self) -> Result<(), Rejected>;
     /// See [`SchemeFacilitator::verify`].
     ///
     /// # Errors
@@ -177,7 +188,6 @@ impl<T: SchemeFacilitator> FacilitatorDyn for T {
     ) -> Result<Box<dyn OpenPayment + 'a>, Rejected> {
         let payment = decode(raw, offer)?;
         let claim = T::Scheme::claim(&payment)?;
-        self.check(&payment)?;
         Ok(Box::new(Opened { side: self, payment, claim }))
     }
 }
@@ -186,6 +196,10 @@ impl<T: SchemeFacilitator> FacilitatorDyn for T {
 impl<T: SchemeFacilitator> OpenPayment for Opened<'_, T> {
     fn claim(&self) -> &Claim {
         &self.claim
+    }
+
+    fn check(&self) -> Result<(), Rejected> {
+        self.side.check(&self.payment)
     }
 
     async fn verify(&self) -> Result<Verified> {

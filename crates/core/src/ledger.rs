@@ -3,7 +3,7 @@
 //! Traits live here because chain crates see only core. Stores implement [`Ledger`]; chains and engines use
 //! [`LedgerHandle`], the only thing that can make the [`Durable`] that senders take.
 
-use crate::{Caller, Claim, ClaimKey, ClaimRow, Fault, NetworkId, Outcome, Scope};
+use crate::{Claim, ClaimKey, ClaimRow, Fault, NetworkId, Outcome, Scope};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,26 +14,28 @@ use std::sync::Arc;
 pub enum Taken {
     /// Nobody had it: it is yours to finish, and only yours.
     New,
-    /// The same caller has it already. Its outcome, if there is one yet.
+    /// The same caller has it already, for the same purchase. Its outcome, if there is one yet.
     Again(Option<Outcome>),
     /// Somebody else has it.
     Foreign,
 }
 
-/// A row taken over by [`Ledger::retake`].
-#[derive(Debug, Clone, PartialEq)]
+/// What a ledger knows of a claim.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Retaken {
-    /// The caller it was taken for.
-    pub caller: Caller,
-    /// What was known of it: pending or undelivered.
-    pub outcome: Outcome,
+pub struct Found<T = Durable> {
+    /// The row as it was taken.
+    pub row: ClaimRow,
+    /// Its outcome, if there is one yet.
+    pub outcome: Option<Outcome>,
+    /// What was signed for it, in a facilitator's books, while it is open.
+    pub slot: Option<OpenSlot<T>>,
 }
 
-impl Retaken {
-    /// A row as read from a store.
-    pub fn new(caller: Caller, outcome: Outcome) -> Self {
-        Self { caller, outcome }
+impl<T> Found<T> {
+    /// A claim as read from a store.
+    pub fn new(row: ClaimRow, outcome: Option<Outcome>, slot: Option<OpenSlot<T>>) -> Self {
+        Self { row, outcome, slot }
     }
 }
 
@@ -43,10 +45,11 @@ impl Retaken {
 /// The rules every store keeps, as `tollway-testkit`'s ledger suite checks them:
 /// - `take` is atomic: of any number of concurrent calls for one key, exactly one gets [`Taken::New`].
 /// - A row resolved as [`Outcome::Released`] is gone: the payment may be presented again.
-/// - A row resolved as [`Outcome::Pending`] or [`Outcome::Undelivered`] is handed to exactly one `retake`, which makes
-///   it open again.
+/// - A row resolved as [`Outcome::Pending`] or [`Outcome::Undelivered`] is handed to exactly one `retake` of the same
+///   purchase, which makes it open again. Whoever presents another purchase under its key changes nothing.
 /// - `resolve` is idempotent; a settled row never changes again.
-/// - A row may be forgotten once its claim is dead (`Claim::dead_after`) and resolved; a pending one is not resolved.
+/// - A row may be forgotten once its claim is dead (`Claim::dead_after`) and resolved. A facilitator's pending row is
+///   not resolved; a server's may be forgotten a day after its claim died.
 /// - Transactions wait for the facilitator's rows. `open` lists a slot while one of its claims is unresolved or pending,
 ///   whole: attempts at one (network, signer, sequence) are one slot, whoever wrote them; without a sequence each is a
 ///   slot of its own. A released row's transactions no longer wait for it, even if it is taken anew.
@@ -59,12 +62,19 @@ pub trait Ledger: Send + Sync {
     /// The store could not be asked; nothing was taken.
     async fn take(&self, row: &ClaimRow) -> Result<Taken, Fault>;
 
-    /// Takes over a row whose outcome is pending or undelivered. `None` where there is none, or somebody else was
-    /// faster.
+    /// Takes over a row whose outcome is pending or undelivered, for somebody who presents the same purchase
+    /// ([`ClaimRow::is_same_purchase`]); gives it as it was. `None`, and nothing changes, where there is none, where it
+    /// is another purchase, or where somebody else was faster.
     ///
     /// # Errors
     /// The store could not be asked.
-    async fn retake(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Retaken>, Fault>;
+    async fn retake(&self, row: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault>;
+
+    /// Looks a claim up. Changes nothing.
+    ///
+    /// # Errors
+    /// The store could not be asked.
+    async fn find(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault>;
 
     /// Writes a signed transaction and which claims it carries. Durable and atomic before it answers.
     ///
@@ -195,8 +205,16 @@ impl LedgerHandle {
     ///
     /// # Errors
     /// As there.
-    pub async fn retake(&self, key: &ClaimKey) -> Result<Option<Retaken>, Fault> {
-        self.ledger.retake(self.scope, key).await
+    pub async fn retake(&self, row: &ClaimRow) -> Result<Option<Found>, Fault> {
+        Ok(self.ledger.retake(row).await?.map(durable))
+    }
+
+    /// See [`Ledger::find`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn find(&self, key: &ClaimKey) -> Result<Option<Found>, Fault> {
+        Ok(self.ledger.find(self.scope, key).await?.map(durable))
     }
 
     /// Writes a signed transaction down and gives the proof that senders want.
@@ -221,13 +239,17 @@ impl LedgerHandle {
     /// # Errors
     /// As there.
     pub async fn open(&self, limit: usize) -> Result<Vec<OpenSlot>, Fault> {
-        let slots = self.ledger.open(limit).await?;
-        let durable = |slot: OpenSlot<SignedTx>| OpenSlot {
-            attempts: slot.attempts.into_iter().map(|tx| Durable { tx }).collect(),
-            claims: slot.claims,
-        };
-        Ok(slots.into_iter().map(durable).collect())
+        Ok(self.ledger.open(limit).await?.into_iter().map(durable_slot).collect())
     }
+}
+
+/// What was read back is durable by definition.
+fn durable(found: Found<SignedTx>) -> Found {
+    Found { row: found.row, outcome: found.outcome, slot: found.slot.map(durable_slot) }
+}
+
+fn durable_slot(slot: OpenSlot<SignedTx>) -> OpenSlot {
+    OpenSlot { attempts: slot.attempts.into_iter().map(|tx| Durable { tx }).collect(), claims: slot.claims }
 }
 
 /// What a scheme is given to settle with.

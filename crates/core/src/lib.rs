@@ -40,7 +40,7 @@ pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, co
 pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};
 pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
 pub use json::Object;
-pub use ledger::{Durable, Ledger, LedgerHandle, OpenSlot, Retaken, SettleContext, SignedTx, Slot, Taken};
+pub use ledger::{Durable, Found, Ledger, LedgerHandle, OpenSlot, SettleContext, SignedTx, Slot, Taken};
 pub use matching::matches_offer;
 pub use network::{Network, Settler, Signable, Signer};
 pub use outcome::{Outcome, Settled, Verified};

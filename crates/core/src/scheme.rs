@@ -17,6 +17,9 @@ pub trait Scheme: Sized + Send + Sync + 'static {
     const FLOWS: &'static [Flow] = &[Flow::Authorization];
     /// Members of `extra` that are hints, fresh per challenge and never matched.
     const DYNAMIC_EXTRA: &'static [&'static str] = &[];
+    /// Whether the client authorizes a maximum, of which the server may charge any part. The settled offer then carries
+    /// the charge as its amount; [`SchemeFacilitator::check`] must let any amount pass that is not above the maximum.
+    const METERED: bool = false;
     /// What the client signs.
     type Payload: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What `extra` carries. Make every member optional that has a refusal code of its own when missing.

@@ -6,7 +6,8 @@
 
 pub use bindings::{
     DirtyMagicWallet, FeeToken, GasBurnerWallet, HugeAnswerWallet, Multicall3, NoEventToken, PaddedMagicWallet,
-    PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken, TestUsd, Wallet1271, Wallet1271Factory,
+    Permit2, PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken, TestUsd, Wallet1271,
+    Wallet1271Factory, X402ExactPermit2Proxy, X402UptoPermit2Proxy,
 };
 
 #[allow(missing_docs, clippy::too_many_arguments, unreachable_pub, reason = "generated")]
@@ -42,6 +43,24 @@ mod bindings {
         #[derive(Debug, PartialEq, Eq)]
         Wallet1271Factory,
         "artifacts/Wallet1271Factory.json"
+    );
+    sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        Permit2,
+        "artifacts/Permit2.json"
+    );
+    sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        X402ExactPermit2Proxy,
+        "artifacts/X402ExactPermit2Proxy.json"
+    );
+    sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        X402UptoPermit2Proxy,
+        "artifacts/X402UptoPermit2Proxy.json"
     );
     sol!(
         #[derive(Debug)]
@@ -109,8 +128,12 @@ pub mod addresses {
     pub const WALLET_1271: Address = address!("0x0000000000000000000000000000000000127100");
     /// [`Wallet1271Factory`](super::Wallet1271Factory), for wallets that sign before they exist.
     pub const WALLET_1271_FACTORY: Address = address!("0x00000000000000000000000000000000001271fa");
-    /// Uniswap's Permit2. This crate places no code there, only `client`'s USDC allowance for it.
+    /// [`Permit2`](super::Permit2), where most chains have Uniswap's. It may spend the USDC of `client`.
     pub const PERMIT2: Address = address!("0x000000000022D473030F116dDEE9F6B43aC78BA3");
+    /// [`X402ExactPermit2Proxy`](super::X402ExactPermit2Proxy): the spender of the scheme `exact`.
+    pub const EXACT_PERMIT2_PROXY: Address = address!("0x402085c248EeA27D92E8b30b2C58ed07f9E20001");
+    /// [`X402UptoPermit2Proxy`](super::X402UptoPermit2Proxy): the spender of the scheme `upto`.
+    pub const UPTO_PERMIT2_PROXY: Address = address!("0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
 
     /// [`SilentToken`](super::SilentToken), with [`hostile contracts`](crate::DevnetBuilder::hostile_contracts) only,
     /// like all that follow. `client` holds each of the tokens, each of the wallets holds USDC.

@@ -5,13 +5,14 @@ use alloy::primitives::{Address, Bytes, U256};
 use crate::accounts::{CLIENT, DEPLOYER, FACILITATOR, FRESH_2612, FRESH_ERC20, FRESH_UPTO, NO_ALLOWANCE, STRANGER};
 use crate::chain::State;
 use crate::contracts::addresses::{
-    DIRTY_MAGIC_WALLET, FEE_TOKEN, GAS_BURNER_WALLET, HUGE_ANSWER_WALLET, MULTICALL3, NO_EVENT_TOKEN,
-    PADDED_MAGIC_WALLET, PERMIT2, PLAIN, REVERTING_WALLET, SHORT_MAGIC_WALLET, SILENT_TOKEN, STUCK_TOKEN, USDC,
-    WALLET_1271, WALLET_1271_FACTORY,
+    DIRTY_MAGIC_WALLET, EXACT_PERMIT2_PROXY, FEE_TOKEN, GAS_BURNER_WALLET, HUGE_ANSWER_WALLET, MULTICALL3,
+    NO_EVENT_TOKEN, PADDED_MAGIC_WALLET, PERMIT2, PLAIN, REVERTING_WALLET, SHORT_MAGIC_WALLET, SILENT_TOKEN,
+    STUCK_TOKEN, UPTO_PERMIT2_PROXY, USDC, WALLET_1271, WALLET_1271_FACTORY,
 };
 use crate::contracts::{
     DirtyMagicWallet, FeeToken, GasBurnerWallet, HugeAnswerWallet, Multicall3, NoEventToken, PaddedMagicWallet,
-    PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken, TestUsd, Wallet1271, Wallet1271Factory,
+    Permit2, PlainToken, RevertingWallet, ShortMagicWallet, SilentToken, StuckToken, TestUsd, Wallet1271,
+    Wallet1271Factory, X402ExactPermit2Proxy, X402UptoPermit2Proxy,
 };
 use crate::error::DevnetError;
 use crate::token::{self, Token};
@@ -32,6 +33,9 @@ pub(crate) fn standard(state: &mut State) -> Result<(), DevnetError> {
     state.set_balance(FRESH_ERC20.address, U256::from(ETHER / 10));
 
     state.set_code(MULTICALL3, Multicall3::DEPLOYED_BYTECODE.clone());
+    state.set_code(PERMIT2, Permit2::DEPLOYED_BYTECODE.clone());
+    state.set_code(EXACT_PERMIT2_PROXY, X402ExactPermit2Proxy::DEPLOYED_BYTECODE.clone());
+    state.set_code(UPTO_PERMIT2_PROXY, X402UptoPermit2Proxy::DEPLOYED_BYTECODE.clone());
     state.set_code(WALLET_1271_FACTORY, Wallet1271Factory::DEPLOYED_BYTECODE.clone());
     state.set_code(WALLET_1271, Wallet1271::DEPLOYED_BYTECODE.clone());
     // The owner's slot.

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollway_core::{
-    Build, BuildContext, ClaimKey, ClaimRow, Clock, Fault, FaultKind, Ledger, NetworkId, NoConfig, OpenSlot, Outcome,
-    Retaken, Scope, SignedTx, Slot, SystemClock, Taken,
+    Build, BuildContext, ClaimKey, ClaimRow, Clock, Fault, FaultKind, Found, Ledger, NetworkId, NoConfig, OpenSlot,
+    Outcome, Scope, SignedTx, Slot, SystemClock, Taken,
 };
 
 /// Seconds a finished row is kept after its payment died, so that a late repeat still meets its answer.
 const GRACE_SECONDS: u64 = 600;
-/// Seconds a finished row without an expiry is kept.
+/// Seconds a finished row without an expiry is kept, and one whose answer somebody may still come for.
 const KEEP_SECONDS: u64 = 24 * 3600;
 /// Rows looked at for expiry whenever one is taken: forgetting keeps pace with taking, and no call pays for all.
 const SWEEP: usize = 4;
@@ -119,18 +119,39 @@ impl Books {
             return;
         }
         entry.outcome = Some(outcome.clone());
-        let dead = entry.row.claim.dead_after.map(|dead| dead.max(now).saturating_add(GRACE_SECONDS));
-        let due = dead.unwrap_or_else(|| now.saturating_add(KEEP_SECONDS));
-        // A pending row is open business: only the reconciler or its owner ends it.
-        if !matches!(outcome, Outcome::Pending { .. }) {
-            self.finished = self.finished.wrapping_add(1);
-            let place = (due, self.finished);
-            if let Some(before) = entry.due.replace(place) {
-                self.expiry.remove(&before);
-            }
-            self.expiry.insert(place, id);
+        let dead = entry.row.claim.dead_after.map_or(now, |dead| dead.max(now));
+        let keep = match (outcome, scope, entry.row.claim.dead_after) {
+            // Open business of the facilitator: only the reconciler or its caller ends it.
+            (Outcome::Pending { .. }, Scope::Facilitator, _) => return,
+            (Outcome::Settled(_), _, Some(_)) => GRACE_SECONDS,
+            _ => KEEP_SECONDS,
+        };
+        self.finished = self.finished.wrapping_add(1);
+        let place = (dead.saturating_add(keep), self.finished);
+        if let Some(before) = entry.due.replace(place) {
+            self.expiry.remove(&before);
         }
+        self.expiry.insert(place, id);
     }
+
+    /// The slot that carries a claim, with all its attempts.
+    fn slot_of(&self, entry: &Entry) -> Option<OpenSlot<SignedTx>> {
+        let ours = &self.attempts.get(entry.attempts.last()?)?.tx;
+        let same =
+            |tx: &SignedTx| tx.hash == ours.hash || place(&ours.slot).is_some() && place(&tx.slot) == place(&ours.slot);
+        let attempts: Vec<_> = self.attempts.values().filter(|attempt| same(&attempt.tx)).collect();
+        let mut keys: Vec<_> = attempts.iter().flat_map(|attempt| &attempt.claims).collect();
+        keys.sort();
+        keys.dedup();
+        let rows = keys.iter().filter_map(|key| self.claims.get(&(Scope::Facilitator, (*key).clone())));
+        let rows = rows.map(|entry| entry.row.clone()).collect();
+        Some(OpenSlot::new(attempts.iter().map(|attempt| attempt.tx.clone()).collect(), rows))
+    }
+}
+
+/// What a transaction competes for. A newer holder of a signer writes the same place under a newer epoch.
+fn place(slot: &Slot) -> Option<(NetworkId, String, u64)> {
+    slot.sequence.map(|number| (slot.network.clone(), slot.signer.clone(), number))
 }
 
 #[async_trait]
@@ -145,23 +166,32 @@ impl Ledger for MemoryLedger {
                 books.claims.insert(id, Entry { row: row.clone(), outcome: None, attempts: Vec::new(), due: None });
                 Taken::New
             }
-            Some(entry) if entry.row.caller.is(&row.caller) => Taken::Again(entry.outcome.clone()),
+            Some(entry) if entry.row.caller.is(&row.caller) && entry.row.is_same_purchase(row) => {
+                Taken::Again(entry.outcome.clone())
+            }
             Some(_) => Taken::Foreign,
         })
     }
 
-    async fn retake(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Retaken>, Fault> {
+    async fn retake(&self, row: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
         let mut guard = self.books();
         let books = &mut *guard;
-        let Some(entry) = books.claims.get_mut(&(scope, key.clone())) else { return Ok(None) };
-        if !matches!(entry.outcome, Some(Outcome::Pending { .. } | Outcome::Undelivered(_))) {
+        let Some(entry) = books.claims.get_mut(&(row.scope, row.claim.key.clone())) else { return Ok(None) };
+        let waits = matches!(entry.outcome, Some(Outcome::Pending { .. } | Outcome::Undelivered(_)));
+        if !waits || !entry.row.is_same_purchase(row) {
             return Ok(None);
         }
         // Open again, and so not to be forgotten.
         if let Some(place) = entry.due.take() {
             books.expiry.remove(&place);
         }
-        Ok(entry.outcome.take().map(|outcome| Retaken::new(entry.row.caller.clone(), outcome)))
+        Ok(Some(Found::new(entry.row.clone(), entry.outcome.take(), None)))
+    }
+
+    async fn find(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault> {
+        let books = self.books();
+        let entry = books.claims.get(&(scope, key.clone()));
+        Ok(entry.map(|entry| Found::new(entry.row.clone(), entry.outcome.clone(), books.slot_of(entry))))
     }
 
     async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
@@ -196,8 +226,6 @@ impl Ledger for MemoryLedger {
     async fn open(&self, limit: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
         let books = self.books();
         let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
-        // A newer holder of the signer writes the same slot under a newer epoch.
-        let place = |slot: &Slot| slot.sequence.map(|number| (slot.network.clone(), slot.signer.clone(), number));
         let mut known: HashMap<_, usize> = HashMap::new();
         for attempt in books.attempts.values() {
             let rows = attempt.claims.iter().filter_map(|key| books.claims.get(&(Scope::Facilitator, key.clone())));
@@ -207,7 +235,8 @@ impl Ledger for MemoryLedger {
             match place.as_ref().and_then(|place| known.get(place)) {
                 Some(&index) => {
                     slots[index].attempts.push(attempt.tx.clone());
-                    let new: Vec<_> = rows.filter(|row| !slots[index].claims.contains(row)).collect();
+                    let known = |row: &ClaimRow| slots[index].claims.iter().any(|old| old.claim.key == row.claim.key);
+                    let new: Vec<_> = rows.filter(|row| !known(row)).collect();
                     slots[index].claims.extend(new);
                 }
                 None if slots.len() < limit => {

@@ -1,8 +1,9 @@
 //! `verify`: a facilitator over HTTP in a process of its own, its chain in this one.
 
+use crate::Load;
 use crate::child::{self, Served};
+use crate::drive::{self, Kind};
 use crate::payments::{NETWORK, envelope, sign};
-use crate::{Load, drive};
 use cpu_time::ThreadTime;
 use secp256k1::{Message, SECP256K1, SecretKey};
 use std::hint::black_box;
@@ -63,18 +64,17 @@ pub(crate) async fn run(load: Load) -> Result<(), String> {
         let load = Load { at_once, ..load };
         let (url, bodies) = (format!("{}/verify", served.url), bodies.clone());
         devnet.reset_calls();
-        let cost = drive::measure(&served, load, 200, move |http, i| {
-            http.post(&url).header("content-type", "application/json").body(bodies[i % bodies.len()].clone())
-        })
-        .await?;
-        // The warm-up is counted too, on both sides of the division.
-        let requests = load.requests + load.requests / 10 + load.at_once;
-        let round_trips = devnet.calls().round_trips as f64 / requests as f64;
+        let verify = Kind::new(200, move |http, i| {
+            let body = bodies[i % bodies.len()].clone();
+            http.post(&url).header("content-type", "application/json").body(body)
+        });
+        let cost = drive::compare(&served, load, &[verify]).await?[0];
+        // The warm-up is counted on both sides of the division.
+        let round_trips = devnet.calls().round_trips as f64 / drive::requests(load) as f64;
         println!(
-            "verify over HTTP, {at_once:3} at once       {:8.1} µs CPU   {:.2} × recovery   {round_trips:.3} RPC round trips   {:.2} s",
+            "verify over HTTP, {at_once:3} at once       {:8.1} µs CPU   {:.2} × recovery   {round_trips:.3} RPC round trips",
             cost.cpu_us,
             cost.cpu_us / recover_us,
-            cost.wall.as_secs_f64()
         );
     }
     println!("goal: at most 3.2 × recovery and 1 round trip");

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
-use tollway_core::erased::FacilitatorDyn;
+use tollway_core::erased::{FacilitatorDyn, OpenPayment};
 use tollway_core::{
     Caller, ClaimKey, Facilitator, FacilitatorExtension, LedgerHandle, Network, NetworkId, Outcome, PaymentPayload,
     PaymentRequirements, Rejected, Reply, Result, SupportedKind, SupportedResponse, Verified, X402_VERSION, codes,
@@ -64,8 +64,7 @@ impl LocalFacilitator {
 }
 
 impl Engine {
-    /// The side a payment belongs to, after what any scheme requires: version, and `accepted` for the same scheme
-    /// and network as the requirements.
+    /// The side a payment belongs to.
     fn dispatch(
         &self,
         raw: &PaymentPayload,
@@ -88,6 +87,23 @@ impl Engine {
         })?;
         Ok(side)
     }
+}
+
+/// All that can be said without a chain: the scheme's own checks with the scheme's own codes, and then what holds for
+/// any scheme.
+fn check(payment: &dyn OpenPayment, raw: &PaymentPayload, offer: &PaymentRequirements) -> Result<(), Rejected> {
+    payment.check()?;
+    if raw.accepted.scheme != offer.scheme {
+        return Err(
+            Rejected::new(codes::INVALID_SCHEME).because("`accepted` names another scheme than the requirements")
+        );
+    }
+    if raw.accepted.network != offer.network {
+        return Err(
+            Rejected::new(codes::INVALID_NETWORK).because("`accepted` names another network than the requirements")
+        );
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -120,7 +136,9 @@ impl Facilitator for LocalFacilitator {
             for hook in &engine.hooks {
                 hook.before_verify(raw, offer).await?;
             }
-            engine.dispatch(raw, offer)?.open(raw, offer)?.verify().await
+            let payment = engine.dispatch(raw, offer)?.open(raw, offer)?;
+            check(&*payment, raw, offer)?;
+            payment.verify().await
         };
         let mut result = verify.await;
         if let Err(why) = &result {

@@ -1,15 +1,20 @@
 //! Settlement and reconciliation: the claim is taken, the scheme runs in a task of its own, the outcome is written.
 
-use super::{Engine, LocalFacilitator};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use super::{Engine, LocalFacilitator, check};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, OpenSlot, Outcome, PaymentPayload, PaymentRequirements,
-    Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, codes,
+    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, OpenSlot, Outcome, PaymentPayload,
+    PaymentRequirements, Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, codes,
 };
 
 /// Open slots looked at in one go by the reconciler.
-const RECONCILE_LIMIT: usize = 256;
+const RECONCILE_LIMIT: usize = 4096;
+
+fn duplicate() -> Rejected {
+    Rejected::new(codes::DUPLICATE_SETTLEMENT).because("this payment was presented before")
+}
 
 type UnderWay = std::collections::HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>;
 
@@ -32,38 +37,48 @@ pub(super) async fn settle(
     offer: &PaymentRequirements,
     caller: &Caller,
 ) -> Result<Outcome> {
-    let (engine, raw, offer, caller) = (engine.clone(), raw.clone(), offer.clone(), caller.clone());
+    let (own, raw, offer, caller) = (engine.clone(), raw.clone(), offer.clone(), caller.clone());
+    let taken = Arc::new(OnceLock::new());
+    let mark = taken.clone();
     let task = tokio::spawn(async move {
-        let result = engine.settle(&raw, &offer, caller).await;
-        for hook in &engine.hooks {
+        let result = own.settle(&raw, &offer, caller, &mark).await;
+        for hook in &own.hooks {
             hook.settled(&raw, &offer, &result).await;
         }
         result
     });
-    task.await.unwrap_or_else(|why| {
-        // The scheme panicked. Nobody knows how far it came, so the claim stays open for the reconciler.
-        Err(Fault::new(FaultKind::Internal, "settling ended abnormally").source(why).maybe_sent().into())
-    })
+    match task.await {
+        Ok(result) => result,
+        Err(why) => engine.after_panic(taken.get(), why).await,
+    }
 }
 
 impl Engine {
-    async fn settle(&self, raw: &PaymentPayload, offer: &PaymentRequirements, caller: Caller) -> Result<Outcome> {
+    async fn settle(
+        &self,
+        raw: &PaymentPayload,
+        offer: &PaymentRequirements,
+        caller: Caller,
+        taken: &OnceLock<ClaimKey>,
+    ) -> Result<Outcome> {
         for hook in &self.hooks {
             hook.before_settle(raw, offer).await?;
         }
-        // Local checks come first: garbage must not occupy somebody else's claim.
         let payment = self.dispatch(raw, offer)?.open(raw, offer)?;
         let claim = payment.claim().clone();
-        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), caller.clone());
-        match self.ledger.take(&row).await? {
-            Taken::New => {}
-            Taken::Again(Some(Outcome::Pending { transaction })) => {
-                return self.look_again(&claim.key, transaction).await;
-            }
-            Taken::Again(Some(outcome)) => return Ok(outcome),
-            Taken::Again(None) => return self.join(&claim.key).await,
-            _ => return self.stranger(&claim.key, &caller).await,
+        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), caller);
+        // Local checks come before the claim is taken: garbage must not occupy somebody else's.
+        if let Err(refused) = check(&*payment, raw, offer) {
+            // A payment that ended since it was settled is still answered to whoever settled it.
+            return match self.known(&row).await {
+                Ok(Some(outcome)) => Ok(outcome),
+                _ => Err(refused.into()),
+            };
         }
+        if self.ledger.take(&row).await? != Taken::New {
+            return self.known(&row).await?.ok_or_else(|| duplicate().into());
+        }
+        let _ = taken.set(claim.key.clone());
         let (sender, receiver) = watch::channel(None);
         self.under_way().insert(claim.key.clone(), receiver);
         let _running = Running { engine: self, key: claim.key.clone() };
@@ -76,6 +91,41 @@ impl Engine {
             }
         }
         result
+    }
+
+    /// What the books say to whoever presents a payment that is in them; `None` if it is not. The same caller, with the
+    /// same purchase, gets its outcome. A caller without a token is taken for the one whose answer was "pending", once:
+    /// the reference implementation has no way to say who it is.
+    async fn known(&self, row: &ClaimRow) -> Result<Option<Outcome>> {
+        let key = &row.claim.key;
+        let Some(found) = self.ledger.find(key).await? else { return Ok(None) };
+        if !found.row.is_same_purchase(row) {
+            return Err(duplicate().into());
+        }
+        let nameless = found.row.caller.token().is_none() && row.caller.token().is_none();
+        match found.outcome {
+            Some(Outcome::Pending { transaction }) if nameless => match self.ledger.retake(row).await? {
+                Some(_) => self.look_again(key, transaction).await.map(Some),
+                None => Err(duplicate().into()),
+            },
+            _ if !found.row.caller.is(&row.caller) => Err(duplicate().into()),
+            Some(Outcome::Pending { transaction }) => self.look_again(key, transaction).await.map(Some),
+            Some(outcome) => Ok(Some(outcome)),
+            None => self.join(key).await.map(Some),
+        }
+    }
+
+    /// A scheme or a hook panicked. If nothing was signed, nothing was sent and the claim is free; else the chain knows.
+    async fn after_panic(&self, taken: Option<&ClaimKey>, why: JoinError) -> Result<Outcome> {
+        let fault = Fault::new(FaultKind::Internal, "settling ended abnormally").source(why);
+        let Some(key) = taken else { return Err(fault.into()) };
+        let (outcome, fault) = match self.ledger.find(key).await? {
+            Some(Found { outcome: Some(_), .. }) | None => return Err(fault.maybe_sent().into()),
+            Some(Found { slot: None, .. }) => (Outcome::Released(Rejected::new(codes::UNEXPECTED_SETTLE_ERROR)), fault),
+            Some(_) => (Outcome::Pending { transaction: String::new() }, fault.maybe_sent()),
+        };
+        self.ledger.resolve(&[(key.clone(), outcome)]).await?;
+        Err(fault.into())
     }
 
     /// Writes what came of a settlement. A store that fails here leaves the row open: the reconciler finds it, and
@@ -116,31 +166,9 @@ impl Engine {
         }
     }
 
-    /// Somebody else asks. A caller without a token is taken for the one whose answer was "pending", once: the
-    /// reference implementation has no way to say who it is.
-    async fn stranger(&self, key: &ClaimKey, caller: &Caller) -> Result<Outcome> {
-        let duplicate = || Rejected::new(codes::DUPLICATE_SETTLEMENT).because("this payment was presented before");
-        if caller.token().is_some() {
-            return Err(duplicate().into());
-        }
-        match self.ledger.retake(key).await? {
-            Some(retaken) if retaken.caller.token().is_none() => match retaken.outcome {
-                Outcome::Pending { transaction } => self.look_again(key, transaction).await,
-                outcome => Ok(outcome),
-            },
-            Some(retaken) => {
-                // It is pending for a caller who can say who it is. Put it back.
-                self.ledger.resolve(&[(key.clone(), retaken.outcome)]).await?;
-                Err(duplicate().into())
-            }
-            None => Err(duplicate().into()),
-        }
-    }
-
     /// Looks at the chain again for a claim whose outcome is unknown. Never sends anything but identical bytes.
     async fn look_again(&self, key: &ClaimKey, transaction: String) -> Result<Outcome> {
-        let slots = self.ledger.open(RECONCILE_LIMIT).await?;
-        let ours = slots.into_iter().find(|slot| slot.claims.iter().any(|row| row.claim.key == *key));
+        let ours = self.ledger.find(key).await?.and_then(|found| found.slot);
         let transaction = match &ours {
             Some(slot) => slot.attempts.last().map_or(transaction, |attempt| attempt.tx().hash.clone()),
             None => transaction,

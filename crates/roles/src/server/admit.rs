@@ -60,13 +60,14 @@ impl ResourceServer {
         }
         let claim = offer.scheme.claim(&raw, &offer.requirements).map_err(|why| refuse(&why.code))?;
         let shared = !(engine.hooks.is_empty() && route.extensions.is_empty());
-        let deal = Deal {
+        let mut deal = Deal {
             server: self.clone(),
             index,
             request: shared.then(|| request.to_shared()),
             raw: Arc::new(raw),
             offer,
             payer: claim.payer.clone(),
+            charged: None,
         };
         if let Some(paid) = deal.paid() {
             for (extension, section) in &route.extensions {
@@ -81,6 +82,7 @@ impl ResourceServer {
         }
         let caller = Caller::new(random::token().map_err(internal)?);
         let row = ClaimRow::new(Scope::Server, claim, (*deal.raw).clone(), deal.offer.requirements.clone(), caller);
+        let row = row.asking(deal.offer.facilitator.name());
         match ClaimGuard::take(engine.ledger.clone(), row).await.map_err(internal)? {
             Claimed::Foreign => {
                 let network = deal.offer.requirements.network.clone();
@@ -88,8 +90,15 @@ impl ResourceServer {
             }
             // Paid, and nobody was told: the receipt is already there.
             Claimed::Again(guard, _, Outcome::Undelivered(settled)) => Ok(deal.redeliver(guard, settled)),
-            // Sent before: verifying would only find the nonce used.
-            Claimed::Again(guard, caller, _) => deal.proceed(guard, caller).await,
+            // Sent before: verifying would only find the nonce used, and only who may have sent it knows more.
+            Claimed::Again(guard, row, _) => {
+                deal.ask(row.facilitator.as_deref())?;
+                // A metered request costs what its handler says, also the second time.
+                match deal.offer.scheme.metered() {
+                    true => Ok(deal.verified(guard, row.caller)),
+                    false => deal.proceed(guard, row.caller).await,
+                }
+            }
             Claimed::New(guard, caller) if deal.offer.flow == Flow::Authorization => match deal.verify().await {
                 Ok(()) => Ok(deal.verified(guard, caller)),
                 Err(why) => {
@@ -253,6 +262,18 @@ impl Deal {
         Err(Fault::new(FaultKind::Invalid, message))
     }
 
+    /// Turns to the facilitator that was asked before. Any other could send the payment a second time.
+    fn ask(&mut self, name: Option<&str>) -> Result<(), Refusal> {
+        let Some(name) = name.filter(|name| *name != self.offer.facilitator.name()) else { return Ok(()) };
+        let mut configured = self.server.engine.facilitators.iter();
+        let Some(facilitator) = configured.find(|facilitator| facilitator.name() == name) else {
+            tracing::error!(facilitator = name, "a payment is pending with a facilitator that is no longer configured");
+            return Err(Refusal::Unavailable(format!("the facilitator `{name}` cannot be asked")));
+        };
+        self.offer = Arc::new(Offer { facilitator: facilitator.clone(), ..(*self.offer).clone() });
+        Ok(())
+    }
+
     /// What a failure before settlement is answered with.
     fn refusal(&self, why: Failure, offers: &Offers, request: &dyn Request) -> Refusal {
         let engine = &self.server.engine;
@@ -267,7 +288,12 @@ impl Deal {
         tracing::error!(facilitator = name, %why, "a facilitator could not decide");
         match why.kind {
             FaultKind::Internal | FaultKind::Configuration => Refusal::Internal,
-            _ => Refusal::Unavailable(format!("the facilitator `{name}` could not decide; try again")),
+            _ => self.undecided(),
         }
+    }
+
+    pub(super) fn undecided(&self) -> Refusal {
+        let name = self.offer.facilitator.name();
+        Refusal::Unavailable(format!("the facilitator `{name}` could not decide; try again with the same payment"))
     }
 }

@@ -4,7 +4,7 @@ use super::admit::internal;
 use super::claim::{ClaimGuard, released};
 use super::offers::Offer;
 use super::refusal::Refusal;
-use super::{Canceled, ReadyRoute, ResourceServer};
+use super::{Canceled, Charge, ChargeError, Handled, ReadyRoute, ResourceServer};
 use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -16,15 +16,16 @@ use tollway_core::{
 /// A request that an extension or a hook opened without payment.
 pub struct Granted {
     by: Option<(Arc<dyn ServerExtension>, u64)>,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Granted {
     pub(super) fn plain() -> Self {
-        Self { by: None }
+        Self { by: None, runtime: tokio::runtime::Handle::current() }
     }
 
     pub(super) fn by(extension: Arc<dyn ServerExtension>, token: u64) -> Self {
-        Self { by: Some((extension, token)) }
+        Self { by: Some((extension, token)), runtime: tokio::runtime::Handle::current() }
     }
 
     /// The handler is done; `served` says whether it answered below 400.
@@ -38,8 +39,8 @@ impl Granted {
 impl Drop for Granted {
     /// A handler that panicked or a client that left served nobody: what the gate took is given back.
     fn drop(&mut self) {
-        if let (Some((extension, token)), Ok(runtime)) = (self.by.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { extension.finished(token, false).await });
+        if let Some((extension, token)) = self.by.take() {
+            self.runtime.spawn(async move { extension.finished(token, false).await });
         }
     }
 }
@@ -59,6 +60,8 @@ pub(super) struct Deal {
     pub(super) raw: Arc<PaymentPayload>,
     pub(super) offer: Arc<Offer>,
     pub(super) payer: AccountId,
+    /// The offer with what is really charged, where that is less.
+    pub(super) charged: Option<Arc<PaymentRequirements>>,
 }
 
 /// A payment whose money moved, with what goes back to the client.
@@ -125,18 +128,25 @@ impl Admitted {
         }
     }
 
-    /// The handler is done; `served` says whether it answered below 400. Settles, unless that is done or there is
-    /// nothing to pay for.
+    /// The handler is done; `true` or `false` says whether it answered below 400, and [`Handled::charged`] what a
+    /// metered request costs. Settles, unless that is done or there is nothing to pay for.
     ///
     /// Settlement runs in a task of its own. If this future is dropped, it runs to its end all the same, and the same
     /// payment presented again is answered from it.
-    pub async fn finish(mut self, served: bool) -> Finished {
+    pub async fn finish(mut self, handled: impl Into<Handled>) -> Finished {
+        let Handled { served, charge } = handled.into();
+        if let Some(charge) = charge.filter(|_| served)
+            && let Err(why) = self.deal.charge(&charge)
+        {
+            // Nothing moved, and dropping this gives the claim back.
+            return Finished::Refused(internal(Fault::new(FaultKind::Configuration, why.to_string())));
+        }
         match self.stage.take() {
             Some(Stage::Settled(delivery)) => {
                 let Delivery { settled, receipt, attach, guard, .. } = *delivery;
                 // Paid and not served: the payer may come back with the same payment.
                 if served {
-                    guard.resolve(Outcome::Settled(settled)).await;
+                    guard.delivered(settled);
                 }
                 Finished::Release { receipt: Some(receipt), attach }
             }
@@ -147,7 +157,7 @@ impl Admitted {
             }
             Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), guard, caller).await {
                 Ok(Delivery { settled, receipt, attach, guard }) => {
-                    guard.resolve(Outcome::Settled(settled)).await;
+                    guard.delivered(settled);
                     Finished::Release { receipt: Some(receipt), attach }
                 }
                 Err(refusal) => Finished::Refused(refusal),
@@ -159,9 +169,11 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        if let (Some(Stage::Verified(..)), Ok(runtime)) = (&self.stage, tokio::runtime::Handle::try_current()) {
+        if let Some(Stage::Verified(guard, _)) = &self.stage
+            && self.deal.request.is_some()
+        {
             let deal = self.deal.share();
-            runtime.spawn(async move { deal.canceled(Canceled::Dropped).await });
+            guard.runtime().spawn(async move { deal.canceled(Canceled::Dropped).await });
         }
     }
 }
@@ -185,7 +197,29 @@ impl Deal {
             raw: self.raw.clone(),
             offer: self.offer.clone(),
             payer: self.payer.clone(),
+            charged: self.charged.clone(),
         }
+    }
+
+    /// Charges less than was authorized.
+    fn charge(&mut self, charge: &Charge) -> Result<(), ChargeError> {
+        let offer = &self.offer.requirements;
+        let amount = charge.resolve(offer, &*self.offer.network)?;
+        if amount == offer.amount {
+            return Ok(());
+        }
+        if !self.offer.scheme.metered() {
+            return Err(ChargeError::NotMetered(offer.scheme.clone()));
+        }
+        let mut charged = offer.clone();
+        charged.amount = amount;
+        self.charged = Some(Arc::new(charged));
+        Ok(())
+    }
+
+    /// What the facilitator is asked to settle.
+    fn asked(&self) -> &PaymentRequirements {
+        self.charged.as_deref().unwrap_or(&self.offer.requirements)
     }
 
     pub(super) fn verified(self, guard: ClaimGuard, caller: Caller) -> Admitted {
@@ -255,7 +289,11 @@ impl Deal {
                 Err(Refusal::Failed(Box::new(refused)))
             }
             Ok(Outcome::Pending { transaction }) => {
-                let refusal = failed(codes::SETTLEMENT_PENDING, &transaction);
+                // Without a transaction to look for it is no "pending" of the protocol, only our not knowing.
+                let refusal = match transaction.is_empty() {
+                    true => self.undecided(),
+                    false => failed(codes::SETTLEMENT_PENDING, &transaction),
+                };
                 guard.resolve(Outcome::Pending { transaction }).await;
                 Err(refusal)
             }
@@ -278,15 +316,18 @@ impl Deal {
 
     async fn settle_with_hooks(&self, guard: &mut ClaimGuard, caller: &Caller) -> Result<Outcome, Failure> {
         let hooks = &self.server.engine.hooks;
+        let before = guard.pending().map(str::to_owned);
         if let Some(paid) = self.paid() {
             for hook in hooks {
-                if let Some(settled) = hook.before_settle(&paid).await? {
-                    return Ok(Outcome::Settled(settled));
+                match hook.before_settle(&paid).await {
+                    Ok(Some(settled)) => return Ok(Outcome::Settled(settled)),
+                    Ok(None) => {}
+                    // A hook cannot unsend what was sent before.
+                    Err(why) => return still_pending(before, Err(why.into())),
                 }
             }
         }
         // From the first call on, the money may be on its way, whatever becomes of this task.
-        let before = guard.pending().map(str::to_owned);
         guard.unknown(before.clone().unwrap_or_default());
         let mut outcome = still_pending(before, self.ask_to_settle(caller).await);
         if let Ok(Outcome::Pending { transaction }) = &outcome {
@@ -308,14 +349,14 @@ impl Deal {
     async fn ask_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
         let longest = self.server.engine.settle_timeout;
         let facilitator = &self.offer.facilitator;
-        let answer = timeout(longest, facilitator.settle(&self.raw, &self.offer.requirements, caller)).await;
+        let answer = timeout(longest, facilitator.settle(&self.raw, self.asked(), caller)).await;
         let outcome = answer.unwrap_or_else(|_| {
             let message = format!("the facilitator `{}` did not settle in {longest:?}", facilitator.name());
             Err(Fault::new(FaultKind::Timeout, message).maybe_sent().into())
         })?;
         if let Outcome::Settled(settled) = &outcome {
             self.check_payer(settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
-            let asked = self.offer.requirements.amount;
+            let asked = self.asked().amount;
             let wrong = match settled.amount {
                 Some(amount) if amount != asked => "settled another amount than was asked",
                 // Nothing is the one amount that moves without a transaction.

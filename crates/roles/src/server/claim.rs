@@ -1,7 +1,10 @@
 //! [`ClaimGuard`]: a claim this request holds. However the request ends, the claim ends too.
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, ErrorCode, Fault, FaultKind, LedgerHandle, Outcome, Rejected, Settled, Taken, codes,
+    Caller, ClaimKey, ClaimRow, ErrorCode, Fault, FaultKind, Found, LedgerHandle, Outcome, Rejected, Settled, Taken,
+    codes,
 };
 
 /// A claim held. Dropped without a word, it writes its fallback: a fresh claim is released, one taken over goes back
@@ -10,33 +13,43 @@ pub(super) struct ClaimGuard {
     ledger: LedgerHandle,
     key: ClaimKey,
     fallback: Option<Outcome>,
+    /// Where writing goes on when the request is gone, or dropped outside of any runtime.
+    runtime: Handle,
 }
 
 /// What came of claiming.
 pub(super) enum Claimed {
     /// Nobody had it.
     New(ClaimGuard, Caller),
-    /// It was paid or sent before, and whoever paid got no answer. Go on from there, as the same caller.
-    Again(ClaimGuard, Caller, Outcome),
-    /// Somebody else has it.
+    /// This very purchase was paid or sent before, and whoever paid got no answer. Go on from there.
+    Again(ClaimGuard, Box<ClaimRow>, Outcome),
+    /// Somebody else has it, or has it for something else.
     Foreign,
 }
 
 impl ClaimGuard {
     /// Claims a payment. Runs in a task of its own: if the request ends meanwhile, the claim still ends.
     pub(super) async fn take(ledger: LedgerHandle, row: ClaimRow) -> Result<Claimed, Fault> {
+        let runtime = Handle::current();
         let task = tokio::spawn(async move {
             let key = row.claim.key.clone();
-            let guard = |fallback| Self { ledger: ledger.clone(), key: key.clone(), fallback: Some(fallback) };
+            let guard = |fallback| Self { ledger: ledger.clone(), key, fallback: Some(fallback), runtime };
             match ledger.take(&row).await? {
                 Taken::New => Ok(Claimed::New(guard(released(codes::UNEXPECTED_SETTLE_ERROR)), row.caller)),
-                _ => Ok(match ledger.retake(&key).await? {
-                    Some(again) => Claimed::Again(guard(again.outcome.clone()), again.caller, again.outcome),
-                    None => Claimed::Foreign,
+                _ => Ok(match ledger.retake(&row).await? {
+                    Some(Found { row, outcome: Some(outcome), .. }) => {
+                        Claimed::Again(guard(outcome.clone()), Box::new(row), outcome)
+                    }
+                    _ => Claimed::Foreign,
                 }),
             }
         });
         task.await.unwrap_or_else(|why| Err(Fault::new(FaultKind::Internal, "claiming ended abnormally").source(why)))
+    }
+
+    /// Where tasks outlive the request.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// The transaction of a claim taken over whose outcome was unknown; empty if not even that is known.
@@ -57,10 +70,28 @@ impl ClaimGuard {
         self.fallback = Some(Outcome::Pending { transaction });
     }
 
-    /// Ends the claim.
+    /// Ends the claim. The outcome is written even if the caller does not wait for it.
     pub(super) async fn resolve(mut self, outcome: Outcome) {
         self.fallback = None;
-        write(&self.ledger, &self.key, outcome).await;
+        if let Err(why) = self.write(outcome).await {
+            tracing::error!(key = %self.key, %why, "writing the outcome of a claim ended abnormally");
+        }
+    }
+
+    /// Ends the claim without waiting: between the money's move and the answer there must be no moment at which a client
+    /// can leave and the books say that it was served.
+    pub(super) fn delivered(mut self, settled: Settled) {
+        self.fallback = None;
+        drop(self.write(Outcome::Settled(settled)));
+    }
+
+    fn write(&self, outcome: Outcome) -> JoinHandle<()> {
+        let (ledger, key) = (self.ledger.clone(), self.key.clone());
+        self.runtime.spawn(async move {
+            if let Err(why) = ledger.resolve(&[(key.clone(), outcome)]).await {
+                tracing::error!(%key, %why, "the outcome of a claim could not be written; it stays open");
+            }
+        })
     }
 }
 
@@ -69,19 +100,11 @@ pub(super) fn released(code: ErrorCode) -> Outcome {
     Outcome::Released(Rejected::new(code))
 }
 
-async fn write(ledger: &LedgerHandle, key: &ClaimKey, outcome: Outcome) {
-    if let Err(why) = ledger.resolve(&[(key.clone(), outcome)]).await {
-        tracing::error!(%key, %why, "the outcome of a claim could not be written; it stays open");
-    }
-}
-
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
-        let Some(outcome) = self.fallback.take() else { return };
-        // Without a runtime the process is ending, and an open row is the truth.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (ledger, key) = (self.ledger.clone(), self.key.clone());
-            runtime.spawn(async move { write(&ledger, &key, outcome).await });
+        if let Some(outcome) = self.fallback.take() {
+            // Nobody waits for it here; the task runs to its end by itself.
+            drop(self.write(outcome));
         }
     }
 }

@@ -4,6 +4,7 @@ mod admit;
 mod admitted;
 mod builder;
 mod challenge;
+mod charge;
 mod claim;
 mod hooks;
 mod live;
@@ -13,6 +14,7 @@ mod route;
 
 pub use admitted::{Admitted, Finished, Granted};
 pub use builder::ResourceServerBuilder;
+pub use charge::{Charge, ChargeError, Handled};
 pub use hooks::{Canceled, Protected, ServerHook};
 pub use refusal::{Challenge, Refusal};
 pub use route::{Route, Way};

@@ -14,6 +14,7 @@ pub(super) struct ReadyWay {
 }
 
 /// Requirements, and who settles them.
+#[derive(Clone)]
 pub(super) struct Offer {
     pub(super) requirements: PaymentRequirements,
     pub(super) flow: Flow,

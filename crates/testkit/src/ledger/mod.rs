@@ -31,7 +31,9 @@ pub async fn ledger_suite<F: Future<Output = Arc<dyn Ledger>>>(name: &str, make:
     for (scope, outcome) in [(Scope::Facilitator, pending("tx")), (Scope::Server, undelivered("tx"))] {
         resolving::handed_out_once(&make().await, scope, &outcome, &notes).await;
         resolving::one_of_many(&make().await, scope, &outcome, &notes).await;
+        resolving::only_the_same_purchase(&make().await, scope, &outcome, &notes).await;
     }
+    resolving::found(&make().await, &notes).await;
     resolving::nothing_to_hand_out(&make().await, &notes).await;
     open::signed_and_unresolved(&make().await, &notes).await;
     open::batches(&make().await, &notes).await;

@@ -62,7 +62,7 @@ pub(super) async fn signed_and_unresolved(ledger: &Arc<dyn Ledger>, notes: &Note
 
     given(ledger.resolve(SCOPE, &[(key("a"), pending("tx-a"))]).await, notes, "resolve");
     expect(ledger, notes, "open: pending", "pending is unresolved business", &[(&["tx-a"], &["a"])]).await;
-    given(ledger.retake(SCOPE, &key("a")).await, notes, "retake");
+    given(ledger.retake(&row(SCOPE, "a", "other")).await, notes, "retake");
     expect(ledger, notes, "open: pending", "handed out", &[(&["tx-a"], &["a"])]).await;
     given(ledger.resolve(SCOPE, &[(key("a"), settled("tx-a"))]).await, notes, "resolve");
     expect(ledger, notes, "open: resolved", "settled", &[]).await;

@@ -1,10 +1,10 @@
 //! `resolve` and `retake`: released rows are gone, settled ones are final, uncertain ones are handed out once.
 
 use super::{given, key, pending, released, settled, undelivered};
-use crate::fixtures::{caller, row};
+use crate::fixtures::{caller, row, signed_tx};
 use crate::report::Notes;
 use std::sync::Arc;
-use tollway_core::{ClaimKey, Ledger, Outcome, Scope, Taken};
+use tollway_core::{Amount, ClaimKey, Ledger, Outcome, Scope, Taken};
 
 async fn take(ledger: &Arc<dyn Ledger>, scope: Scope, name: &str, token: &str, notes: &Notes) -> Option<Taken> {
     given(ledger.take(&row(scope, name, token)).await, notes, "take")
@@ -57,7 +57,7 @@ pub(super) async fn settled_is_final(ledger: &Arc<dyn Ledger>, notes: &Notes) {
             notes.check("settled: final", other == Some(Taken::Foreign), || {
                 format!("a settled row was resolved as {later:?}, and another caller took it: {other:?}")
             });
-            let retaken = given(ledger.retake(scope, &key("paid")).await, notes, "retake").flatten();
+            let retaken = given(ledger.retake(&row(scope, "paid", "other")).await, notes, "retake").flatten();
             notes.check("settled: final", retaken.is_none(), || format!("a settled row was handed out: {retaken:?}"));
         }
     }
@@ -100,11 +100,12 @@ pub(super) async fn handed_out_once(ledger: &Arc<dyn Ledger>, scope: Scope, outc
         notes.check("retake: taking is not retaking", mine == Some(Taken::Again(Some(outcome.clone()))), || {
             format!("taking must tell {outcome:?} and change nothing, but gave {mine:?}")
         });
-        let first = given(ledger.retake(scope, &key("uncertain")).await, notes, "retake").flatten();
-        let faithful =
-            first.as_ref().is_some_and(|first| first.caller.is(&caller("mine")) && first.outcome == *outcome);
+        let first = given(ledger.retake(&row(scope, "uncertain", "other")).await, notes, "retake").flatten();
+        let faithful = first
+            .as_ref()
+            .is_some_and(|first| first.row.caller.is(&caller("mine")) && first.outcome.as_ref() == Some(outcome));
         notes.check("retake: once", faithful, || format!("round {round}: {outcome:?} was handed out as {first:?}"));
-        let second = given(ledger.retake(scope, &key("uncertain")).await, notes, "retake").flatten();
+        let second = given(ledger.retake(&row(scope, "uncertain", "other")).await, notes, "retake").flatten();
         notes.check("retake: once", second.is_none(), || format!("round {round}: handed out twice: {second:?}"));
         let mine = take(ledger, scope, "uncertain", "mine", notes).await;
         notes.check("retake: open again", mine == Some(Taken::Again(None)), || {
@@ -124,7 +125,7 @@ pub(super) async fn one_of_many(ledger: &Arc<dyn Ledger>, scope: Scope, outcome:
     let crowd: Vec<_> = (0..200)
         .map(|_| {
             let ledger = ledger.clone();
-            tokio::spawn(async move { ledger.retake(scope, &key("crowd")).await })
+            tokio::spawn(async move { ledger.retake(&row(scope, "crowd", "other")).await })
         })
         .collect();
     let mut winners = 0usize;
@@ -148,7 +149,53 @@ pub(super) async fn nothing_to_hand_out(ledger: &Arc<dyn Ledger>, notes: &Notes)
         }
     }
     for name in ["open", "settled", "released", "unknown"] {
-        let retaken = given(ledger.retake(scope, &key(name)).await, notes, "retake").flatten();
+        let retaken = given(ledger.retake(&row(scope, name, "other")).await, notes, "retake").flatten();
         notes.check("retake: nothing", retaken.is_none(), || format!("`{name}` was handed out: {retaken:?}"));
     }
+}
+
+/// A key alone opens nothing: whoever presents it with another payload or for another purchase gets nothing and changes
+/// nothing. The purchase itself is still handed out afterwards.
+pub(super) async fn only_the_same_purchase(ledger: &Arc<dyn Ledger>, scope: Scope, outcome: &Outcome, notes: &Notes) {
+    take(ledger, scope, "bought", "mine", notes).await;
+    resolve(ledger, scope, &[(key("bought"), outcome.clone())], notes).await;
+    let mut forged = row(scope, "bought", "mine");
+    forged.raw.payload["signature"] = "junk".into();
+    let mut dear = row(scope, "bought", "mine");
+    dear.offer.amount = Amount::from(1_000_000);
+    let mut elsewhere = row(scope, "bought", "mine");
+    elsewhere.offer.pay_to = "mallory".to_owned();
+    for (what, other) in [("payload", forged), ("amount", dear), ("recipient", elsewhere)] {
+        let taken = given(ledger.take(&other).await, notes, "take");
+        notes.check("take: another purchase", taken == Some(Taken::Foreign), || {
+            format!("the same caller and key with another {what} got {taken:?}")
+        });
+        let retaken = given(ledger.retake(&other).await, notes, "retake").flatten();
+        notes.check("retake: another purchase", retaken.is_none(), || {
+            format!("the same key with another {what} was handed {retaken:?}")
+        });
+    }
+    let honest = given(ledger.retake(&row(scope, "bought", "other")).await, notes, "retake").flatten();
+    notes.check("retake: another purchase", honest.is_some(), || "forgeries used the purchase up".to_owned());
+}
+
+/// Looking a claim up tells what there is and changes nothing.
+pub(super) async fn found(ledger: &Arc<dyn Ledger>, notes: &Notes) {
+    let scope = Scope::Facilitator;
+    let nothing = given(ledger.find(scope, &key("looked up")).await, notes, "find").flatten();
+    notes.check("find: nothing", nothing.is_none(), || format!("found what nobody took: {nothing:?}"));
+    take(ledger, scope, "looked up", "mine", notes).await;
+    given(ledger.write_signed(&signed_tx("signer", Some(1), "tx-1"), &[key("looked up")]).await, notes, "write_signed");
+    given(ledger.write_signed(&signed_tx("signer", Some(1), "tx-2"), &[key("looked up")]).await, notes, "write_signed");
+    resolve(ledger, scope, &[(key("looked up"), pending("tx-1"))], notes).await;
+    for _ in 0..2 {
+        let found = given(ledger.find(scope, &key("looked up")).await, notes, "find").flatten();
+        let faithful = found.as_ref().is_some_and(|found| {
+            let attempts = found.slot.as_ref().map_or(0, |slot| slot.attempts.len());
+            found.row == row(scope, "looked up", "mine") && found.outcome == Some(pending("tx-1")) && attempts == 2
+        });
+        notes.check("find: faithful", faithful, || format!("a pending claim with two attempts was found as {found:?}"));
+    }
+    let other = given(ledger.find(Scope::Server, &key("looked up")).await, notes, "find").flatten();
+    notes.check("find: scopes", other.is_none(), || format!("found in the other scope: {other:?}"));
 }

@@ -80,8 +80,8 @@ pub(super) async fn scopes(ledger: &Arc<dyn Ledger>, notes: &Notes) {
         format!("releasing the facilitator's row changed the server's: {server:?}")
     });
     given(ledger.resolve(Scope::Facilitator, &[(key("both"), pending("tx"))]).await, notes, "resolve");
-    let retaken = given(ledger.retake(Scope::Server, &key("both")).await, notes, "retake");
-    notes.check("scopes: apart", retaken == Some(None), || {
+    let retaken = given(ledger.retake(&row(Scope::Server, "both", "other")).await, notes, "retake");
+    notes.check("scopes: apart", matches!(retaken, Some(None)), || {
         format!("the server retook the facilitator's row: {retaken:?}")
     });
 }
@@ -112,7 +112,7 @@ pub(super) async fn kept_while_open(ledger: &Arc<dyn Ledger>, notes: &Notes) {
             format!("the row `{name}` was forgotten while it counted: another caller got {taken:?}")
         });
     }
-    let retaken = given(ledger.retake(Scope::Facilitator, &key("waits")).await, notes, "retake").flatten();
-    let waits = matches!(retaken.map(|retaken| retaken.outcome), Some(Outcome::Pending { .. }));
+    let retaken = given(ledger.retake(&row(Scope::Facilitator, "waits", "other")).await, notes, "retake").flatten();
+    let waits = matches!(retaken.and_then(|retaken| retaken.outcome), Some(Outcome::Pending { .. }));
     notes.check("take: forgotten too early", waits, || "a pending row of a dead claim was forgotten".to_owned());
 }

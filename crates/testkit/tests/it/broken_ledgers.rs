@@ -24,6 +24,9 @@ fn the_rule_that_is_broken_is_named() {
     let rules = [
         (Defect::RacyTake, "take: once"),
         (Defect::AnonymousIsKnown, "take: anonymous"),
+        (Defect::HandsOutOtherPurchases, "retake: another purchase"),
+        (Defect::TellsOtherPurchases, "take: another purchase"),
+        (Defect::FindsNothingFinished, "find: faithful"),
         (Defect::TellsStrangers, "take: foreign"),
         (Defect::KeepsReleased, "released: gone"),
         (Defect::KeepsOldAttempts, "open: old attempts"),

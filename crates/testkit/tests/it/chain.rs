@@ -61,6 +61,7 @@ impl Stage {
         let payload = FakePayload::new("alice", nonce, &self.offer).scripted(script);
         let raw = fixtures::fake_payment(&self.offer, &payload);
         let open = self.side.open(&raw, &self.offer)?;
+        open.check()?;
         let claim = open.claim().clone();
         let row =
             ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), self.offer.clone(), fixtures::caller("me"));
@@ -72,7 +73,9 @@ impl Stage {
     async fn verify(&self, nonce: &str, script: Script) -> Result<()> {
         let payload = FakePayload::new("alice", nonce, &self.offer).scripted(script);
         let raw = fixtures::fake_payment(&self.offer, &payload);
-        self.side.open(&raw, &self.offer)?.verify().await.map(drop)
+        let open = self.side.open(&raw, &self.offer)?;
+        open.check()?;
+        open.verify().await.map(drop)
     }
 
     /// What a restarted process does with what it finds in the ledger.
@@ -239,7 +242,8 @@ async fn a_drained_wallet_cannot_pay() {
 async fn time_and_signatures_are_checked_locally() {
     let stage = Stage::new("fake:local").await;
     let refused = |payload: FakePayload, offer: &PaymentRequirements| {
-        let opened = stage.side.open(&fixtures::fake_payment(offer, &payload), offer).map(drop);
+        let payment = fixtures::fake_payment(offer, &payload);
+        let opened = stage.side.open(&payment, offer).and_then(|open| open.check());
         opened.unwrap_err().code.to_string()
     };
     let genuine = FakePayload::new("alice", "n", &stage.offer);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, Fault, FaultKind, Ledger, OpenSlot, Outcome, Retaken, Scope, SignedTx, Slot, Taken,
+    Caller, ClaimKey, ClaimRow, Fault, FaultKind, Found, Ledger, OpenSlot, Outcome, Scope, SignedTx, Slot, Taken,
     async_trait,
 };
 
@@ -65,10 +65,19 @@ pub(crate) enum Defect {
     ForgetsUnfinished,
     /// Ends a batch with its first claim.
     BatchEndsWithFirst,
+    /// Hands a row to whoever names its key.
+    HandsOutOtherPurchases,
+    /// Tells a caller the outcome of one purchase for another.
+    TellsOtherPurchases,
+    /// Finds no claim that has an outcome.
+    FindsNothingFinished,
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 30] = [
+        Self::HandsOutOtherPurchases,
+        Self::TellsOtherPurchases,
+        Self::FindsNothingFinished,
         Self::RacyTake,
         Self::AnonymousIsKnown,
         Self::TellsStrangers,
@@ -183,17 +192,24 @@ impl Ledger for Store {
                 return Taken::New;
             };
             let anonymous = mine.caller.token().is_none() && row.caller.token().is_none();
-            let known = mine.caller.is(&row.caller) || anonymous && self.is(Defect::AnonymousIsKnown);
+            let same = mine.is_same_purchase(row) || self.is(Defect::TellsOtherPurchases);
+            let known = mine.caller.is(&row.caller) && same || anonymous && self.is(Defect::AnonymousIsKnown);
             let told = outcome.is_some() && self.is(Defect::TellsStrangers);
             if known || told { Taken::Again(outcome.clone()) } else { Taken::Foreign }
         }))
     }
 
-    async fn retake(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Retaken>, Fault> {
-        let id = self.id(scope, key);
+    async fn retake(&self, presented: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
+        let id = self.id(presented.scope, &presented.claim.key);
         Ok(self.books(|books| {
             let (row, outcome) = books.rows.get_mut(&id)?;
-            let caller = if self.is(Defect::ForgetsCaller) { Caller::ANONYMOUS } else { row.caller.clone() };
+            if !row.is_same_purchase(presented) && !self.is(Defect::HandsOutOtherPurchases) {
+                return None;
+            }
+            let mut row = row.clone();
+            if self.is(Defect::ForgetsCaller) {
+                row.caller = Caller::ANONYMOUS;
+            }
             let found = match outcome {
                 Some(Outcome::Pending { .. }) => outcome.clone(),
                 Some(Outcome::Undelivered(_)) if !self.is(Defect::NeverUndelivered) => outcome.clone(),
@@ -203,8 +219,20 @@ impl Ledger for Store {
             if !self.is(Defect::HandsOutAlways) {
                 *outcome = None;
             }
-            Some(Retaken::new(caller, found))
+            Some(Found::new(row, Some(found), None))
         }))
+    }
+
+    async fn find(&self, scope: Scope, key: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault> {
+        let Some((row, outcome)) = self.books(|books| books.rows.get(&self.id(scope, key)).cloned()) else {
+            return Ok(None);
+        };
+        if self.is(Defect::FindsNothingFinished) && outcome.is_some() {
+            return Ok(None);
+        }
+        let slots = self.open(usize::MAX).await?;
+        let slot = slots.into_iter().find(|slot| slot.claims.iter().any(|row| row.claim.key == *key));
+        Ok(Some(Found::new(row, outcome, slot)))
     }
 
     async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {

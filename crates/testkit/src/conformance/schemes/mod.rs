@@ -103,7 +103,7 @@ impl<'a> Sides<'a> {
     /// What the settling side says after its local checks.
     fn open(&self, raw: &PaymentPayload, offer: &PaymentRequirements) -> Option<Answer> {
         let facilitator = self.facilitator.as_ref()?;
-        Some(caught(|| facilitator.open(raw, offer).map(|open| open.claim().clone())))
+        Some(caught(|| facilitator.open(raw, offer).and_then(|open| open.check().map(|()| open.claim().clone()))))
     }
 
     fn at(&self) -> String {
