@@ -1,0 +1,26 @@
+//! The contract interfaces spoken here, ABI-encoded by alloy.
+
+alloy::sol! {
+    /// EIP-3009 with the events its proof is read from, and EIP-1271.
+    interface Token {
+        event Transfer(address indexed from, address indexed to, uint256 value);
+        event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+        event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
+
+        function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
+        function transferWithAuthorization(
+            address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce,
+            uint8 v, bytes32 r, bytes32 s
+        ) external;
+        function transferWithAuthorization(
+            address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce,
+            bytes signature
+        ) external;
+    }
+
+    interface Wallet {
+        function isValidSignature(bytes32 digest, bytes signature) external view returns (bytes4);
+    }
+}
+
+alloy::sol!(Probe, "artifacts/Probe.json");

@@ -1,0 +1,377 @@
+//! One watcher per chain: learns of blocks, and fetches the receipts of the transactions somebody waits for.
+//!
+//! It runs only while somebody waits. A block's list of hashes says which of the waiting transactions it holds, so a
+//! block costs one call, and one more for all its receipts together. How often it looks follows the chain: it learns
+//! the time between blocks, rests for most of it, then looks often.
+
+use crate::receipt::Receipt;
+use crate::rpc::{Call, CallError, Rpc, read};
+use alloy::primitives::{B256, U64};
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// Most receipts asked for in one request.
+const LARGEST_BATCH: usize = 64;
+/// Receipts are asked for outright every so many blocks, whatever the lists said: nodes behind one address disagree.
+const DUE: u64 = 16;
+/// Bounds of the time between blocks that is believed.
+const FASTEST: Duration = Duration::from_millis(10);
+const SLOWEST: Duration = Duration::from_secs(30);
+/// Longest rest after calls that failed.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// The blocks of one chain. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Blocks(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    rpc: Rpc,
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: HashMap<B256, Waiting>,
+    /// Whether the task runs.
+    running: bool,
+    last: Option<Last>,
+    /// When somebody last looked.
+    looked: Option<Instant>,
+    block_time: Duration,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// The transaction is in no block up to this one.
+    absent: u64,
+    /// The block at which its receipt was last asked for outright.
+    asked: u64,
+    tell: oneshot::Sender<Receipt>,
+}
+
+/// The newest block seen.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    number: u64,
+    hash: B256,
+    at: Instant,
+    /// Whether it was looked for just before too, so that `at` is when it came.
+    sharp: bool,
+}
+
+/// A block, as far as it is read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Block {
+    number: U64,
+    hash: B256,
+    parent_hash: B256,
+    #[serde(default)]
+    transactions: HashSet<B256>,
+}
+
+/// Waits for one transaction. The wait ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    hash: B256,
+    receipt: oneshot::Receiver<Receipt>,
+    shared: Arc<Shared>,
+}
+
+impl Watch {
+    /// The receipt, once the transaction is in a block. Waits for as long as the caller lets it.
+    pub(crate) async fn receipt(&mut self) -> Receipt {
+        match (&mut self.receipt).await {
+            Ok(receipt) => receipt,
+            // The watcher went with its runtime, or the receipt was handed out before.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.state().waiting.remove(&self.hash);
+    }
+}
+
+impl Blocks {
+    /// `block_time` is where learning begins.
+    pub(crate) fn new(rpc: Rpc, block_time: Duration) -> Self {
+        let block_time = block_time.clamp(FASTEST, SLOWEST);
+        let state = State { waiting: HashMap::new(), running: false, last: None, looked: None, block_time };
+        Self(Arc::new(Shared { rpc, state: Mutex::new(state), news: Notify::new() }))
+    }
+
+    /// The time between blocks, as far as it is known.
+    pub(crate) fn block_time(&self) -> Duration {
+        self.0.state().block_time
+    }
+
+    /// Begins to wait for a transaction that no block up to `absent` can hold, because it was not sent before. Must
+    /// be called within a runtime.
+    pub(crate) fn watch(&self, hash: B256, absent: u64) -> Watch {
+        let (tell, receipt) = oneshot::channel();
+        let mut state = self.0.state();
+        state.waiting.insert(hash, Waiting { absent, asked: absent, tell });
+        if !std::mem::replace(&mut state.running, true) {
+            tokio::spawn(Shared::run(self.0.clone()));
+        }
+        Watch { hash, receipt, shared: self.0.clone() }
+    }
+
+    /// Says that something was sent, so that a look is worth while before the next block is expected.
+    pub(crate) fn sent(&self) {
+        self.0.news.notify_one();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(shared: Arc<Self>) {
+        let mut running = Running(Some(shared.clone()));
+        let mut failures = 0u32;
+        loop {
+            {
+                let mut state = shared.state();
+                if state.waiting.is_empty() {
+                    // In one step with the look at who waits, so that whoever comes next starts another task.
+                    state.running = false;
+                    running.0 = None;
+                    return;
+                }
+            }
+            let rest = match shared.look().await {
+                Ok(complete) => {
+                    failures = 0;
+                    shared.rest(complete)
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    tracing::warn!(%error, "blocks could not be asked for");
+                    shared.step().saturating_mul(1 << failures.min(8)).min(LONGEST_REST)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = shared.news.notified() => tokio::time::sleep(rest.min(shared.step())).await,
+            }
+        }
+    }
+
+    /// How long between looks while a block is due.
+    fn step(&self) -> Duration {
+        step(self.state().block_time)
+    }
+
+    /// How long until the next look. Where it is known when the last block came, until shortly before the next one is
+    /// due; a look too early costs a call, one too late costs every payer's time.
+    fn rest(&self, complete: bool) -> Duration {
+        let step = self.step();
+        let state = self.state();
+        match state.last {
+            Some(last) if complete && last.sharp => {
+                let early = step.saturating_mul(4).saturating_add(last.at.elapsed());
+                state.block_time.saturating_sub(early).max(step)
+            }
+            _ => step,
+        }
+    }
+
+    /// Looks once; answers whether it got all it asked for.
+    async fn look(&self) -> Result<bool, CallError> {
+        let block: Block = self.rpc.call(&Call::new("eth_getBlockByNumber", &("latest", false))).await?;
+        let (_, wanted) = self.take_note(&block);
+        let mut complete = true;
+        for hashes in wanted.chunks(LARGEST_BATCH) {
+            let calls: Vec<Call> = hashes.iter().map(|hash| Call::new("eth_getTransactionReceipt", &[hash])).collect();
+            for (hash, answer) in hashes.iter().zip(self.rpc.batch(&calls).await?) {
+                match answer.and_then(|answer| read::<Option<Receipt>>(&answer)) {
+                    Ok(Some(receipt)) => {
+                        if let Some(waiting) = self.state().waiting.remove(hash) {
+                            let _ = waiting.tell.send(receipt);
+                        }
+                    }
+                    // Where the block lists it and the receipt is not there yet, the next look asks again.
+                    Ok(None) if block.transactions.contains(hash) => complete = false,
+                    Ok(None) => self.absent(hash, block.number.to()),
+                    Err(error) => {
+                        complete = false;
+                        tracing::warn!(%error, "a receipt could not be asked for");
+                    }
+                }
+            }
+        }
+        Ok(complete)
+    }
+
+    fn absent(&self, hash: &B256, block: u64) {
+        if let Some(waiting) = self.state().waiting.get_mut(hash) {
+            waiting.absent = block;
+            waiting.asked = block;
+        }
+    }
+
+    /// Notes a block; answers whether it is new and whose receipts to ask for.
+    fn take_note(&self, block: &Block) -> (bool, Vec<B256>) {
+        let mut state = self.state();
+        let number: u64 = block.number.to();
+        let now = Instant::now();
+        let last = state.last;
+        let sharp = {
+            let step = step(state.block_time);
+            state.looked.replace(now).is_some_and(|looked| now.duration_since(looked) <= step.saturating_mul(3))
+        };
+        let new = last.is_none_or(|last| last.number < number || (last.number == number && last.hash != block.hash));
+        // A chain that changed its mind may have moved a transaction to a block whose list was read before.
+        let reorganised = last.is_some_and(|last| {
+            new && (last.number == number
+                || last.number.checked_add(1) == Some(number) && last.hash != block.parent_hash)
+        });
+        if new {
+            if let Some(last) = last.filter(|last| sharp && last.sharp) {
+                state.learn(last, number, now);
+            }
+            state.last = Some(Last { number, hash: block.hash, at: now, sharp });
+        }
+        let mut wanted = Vec::new();
+        for (hash, waiting) in &mut state.waiting {
+            let listed = block.transactions.contains(hash);
+            let missed = number > waiting.absent.saturating_add(1);
+            let due = number.saturating_sub(waiting.asked) >= DUE;
+            if listed || missed || reorganised || due {
+                wanted.push(*hash);
+            } else {
+                waiting.absent = waiting.absent.max(number);
+            }
+        }
+        (new, wanted)
+    }
+}
+
+fn step(block_time: Duration) -> Duration {
+    (block_time / 20).clamp(Duration::from_millis(2), Duration::from_millis(500))
+}
+
+/// Lets another task be started where this one ended in disorder.
+struct Running(Option<Arc<Shared>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.state().running = false;
+        }
+    }
+}
+
+impl State {
+    /// Moves the believed time between blocks a quarter of the way to what was seen.
+    fn learn(&mut self, last: Last, number: u64, now: Instant) {
+        let blocks = u32::try_from(number.saturating_sub(last.number)).unwrap_or(u32::MAX);
+        if let Some(seen) = now.duration_since(last.at).checked_div(blocks) {
+            self.block_time = (self.block_time.saturating_mul(3).saturating_add(seen) / 4).clamp(FASTEST, SLOWEST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::{Silent, rpc_over};
+
+    fn blocks() -> Blocks {
+        Blocks::new(rpc_over(Silent), Duration::from_secs(2))
+    }
+
+    fn block(number: u64, parent: u8, hash: u8, transactions: &[B256]) -> Block {
+        Block {
+            number: U64::from(number),
+            hash: B256::repeat_byte(hash),
+            parent_hash: B256::repeat_byte(parent),
+            transactions: transactions.iter().copied().collect(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_a_block_lists_is_asked_for() {
+        let blocks = blocks();
+        let (ours, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let _watch = blocks.watch(ours, 10);
+        let shared = &blocks.0;
+        assert_eq!(shared.take_note(&block(11, 10, 11, &[other])), (true, vec![]));
+        assert_eq!(shared.take_note(&block(11, 10, 11, &[other])), (false, vec![]), "the same block again");
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours])), (true, vec![ours]));
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours])), (false, vec![ours]), "no receipt yet");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn missed_blocks_and_changes_of_mind_are_asked_about() {
+        let blocks = blocks();
+        let ours = B256::repeat_byte(1);
+        let _watch = blocks.watch(ours, 10);
+        let shared = &blocks.0;
+        assert_eq!(shared.take_note(&block(13, 12, 13, &[])), (true, vec![ours]), "11 and 12 were missed");
+        shared.absent(&ours, 13);
+        assert_eq!(shared.take_note(&block(14, 13, 14, &[])), (true, vec![]));
+        assert_eq!(shared.take_note(&block(14, 13, 99, &[])), (true, vec![ours]), "another block 14");
+        assert_eq!(shared.take_note(&block(15, 14, 15, &[])), (true, vec![ours]), "its parent is not the one seen");
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[])), (false, vec![]), "a node that is behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn receipts_are_asked_for_outright_now_and_then() {
+        let blocks = blocks();
+        let _watch = blocks.watch(B256::repeat_byte(1), 0);
+        let asked: Vec<u64> = (1..=40u8)
+            .filter(|number| {
+                let (_, wanted) = blocks.0.take_note(&block((*number).into(), number - 1, *number, &[]));
+                wanted.iter().for_each(|hash| blocks.0.absent(hash, (*number).into()));
+                !wanted.is_empty()
+            })
+            .map(u64::from)
+            .collect();
+        assert_eq!(asked, [16, 32]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_between_blocks_is_learnt() {
+        let blocks = blocks();
+        // Looked for every five milliseconds, one comes every quarter of a second.
+        for look in 0..2001u64 {
+            let number = look / 50;
+            let hash = u8::try_from(number).unwrap();
+            blocks.0.take_note(&block(number, hash.saturating_sub(1), hash, &[]));
+            tokio::time::advance(Duration::from_millis(5)).await;
+        }
+        let learnt = blocks.block_time();
+        assert!((240..260).contains(&learnt.as_millis()), "{learnt:?}");
+        assert!(blocks.0.rest(true) > Duration::from_millis(100), "nothing is due for a while");
+        assert!(blocks.0.rest(false) < Duration::from_millis(20), "but something is missing");
+        // After a long silence nobody knows when the block came.
+        tokio::time::advance(Duration::from_secs(600)).await;
+        blocks.0.take_note(&block(41, 40, 41, &[]));
+        assert_eq!(blocks.block_time(), learnt);
+        assert!(blocks.0.rest(true) < Duration::from_millis(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watcher_stops_when_nobody_waits() {
+        let blocks = blocks();
+        let watch = blocks.watch(B256::repeat_byte(1), 0);
+        assert!(blocks.0.state().running);
+        drop(watch);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!blocks.0.state().running);
+        let _again = blocks.watch(B256::repeat_byte(1), 0);
+        assert!(blocks.0.state().running);
+    }
+}

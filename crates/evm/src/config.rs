@@ -1,0 +1,116 @@
+//! The section of a network of namespace `eip155`, and of a token in it.
+
+use crate::assets::{EIP3009, METHOD};
+use serde::Deserialize;
+use std::fmt;
+use std::num::NonZeroU64;
+use tollway_core::{Amount, Asset, NetworkId, SecretRef, Secrets};
+
+/// A network's section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EvmConfig {
+    /// The network, `eip155:<chain id>`. The registry fills it in.
+    pub id: NetworkId,
+    /// URL of a node, or `env:NAME` or `file:PATH` where the URL holds a key. Https, or http to this machine. Only
+    /// facilitators need it; a client with it can tell what became of a payment.
+    #[serde(default)]
+    pub rpc: Option<RpcUrl>,
+    /// Tokens beyond those known, and corrections to known ones by address. The first is what a dollar means where
+    /// nothing is known.
+    #[serde(default)]
+    pub assets: Vec<TokenConfig>,
+    /// Milliseconds between blocks, where learning begins; 2000 if left out.
+    #[serde(default)]
+    pub block_time_ms: Option<NonZeroU64>,
+    /// Milliseconds a node may take for an answer; 10 000 if left out.
+    #[serde(default)]
+    pub rpc_timeout_ms: Option<NonZeroU64>,
+    /// Seconds a settlement waits for its block before it is reported as pending; 60 if left out.
+    #[serde(default)]
+    pub settle_timeout_seconds: Option<NonZeroU64>,
+    /// Most wei per gas ever offered; 500 gwei (`"500000000000"`) if left out.
+    #[serde(default)]
+    pub max_fee_per_gas: Option<Amount>,
+    /// Most gas one payment's transaction, or one contract wallet's verdict on a signature, may take; 500 000 if left
+    /// out.
+    #[serde(default)]
+    pub max_gas: Option<NonZeroU64>,
+}
+
+impl EvmConfig {
+    /// The defaults for a network: enough for clients and servers.
+    pub fn new(id: NetworkId) -> Self {
+        Self {
+            id,
+            rpc: None,
+            assets: Vec::new(),
+            block_time_ms: None,
+            rpc_timeout_ms: None,
+            settle_timeout_seconds: None,
+            max_fee_per_gas: None,
+            max_gas: None,
+        }
+    }
+}
+
+/// A node's URL or a reference to one. Neither `Debug` nor an error shows it: URLs of nodes hold API keys.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct RpcUrl(String);
+
+impl RpcUrl {
+    /// A URL, or a reference `env:NAME` or `file:PATH`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The URL itself.
+    pub(crate) fn resolve(&self, secrets: &dyn Secrets) -> Result<String, String> {
+        match self.0.split_once(':') {
+            Some(("env" | "file", _)) => {
+                secrets.resolve(&SecretRef::new(&*self.0)).map(|secret| secret.expose().to_owned())
+            }
+            _ => Ok(self.0.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for RpcUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RpcUrl(…)")
+    }
+}
+
+/// A token that has EIP-3009.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TokenConfig {
+    /// Its contract.
+    pub address: String,
+    /// Its ticker, for prices such as `"1.50 MYUSD"`.
+    pub symbol: String,
+    /// Digits after the point.
+    pub decimals: u8,
+    /// Name of its EIP-712 domain.
+    pub name: String,
+    /// Version of its EIP-712 domain.
+    pub version: String,
+    /// How it is paid; `eip3009` if left out, and so far nothing else is served.
+    #[serde(default)]
+    pub asset_transfer_method: Option<String>,
+}
+
+impl TokenConfig {
+    pub(crate) fn into_asset(self) -> Asset {
+        let asset = Asset::new(self.address, self.symbol, self.decimals)
+            .with_extra("name", self.name)
+            .with_extra("version", self.version);
+        match self.asset_transfer_method {
+            Some(method) if method != EIP3009 => asset.with_extra(METHOD, method),
+            _ => asset,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The crate against a chain in the same process. No ports but where a transport is tested, no system clock, no order.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+mod http;
+mod lane;
+mod plugin;
+mod reconcile;
+mod settle;
+mod support;
+mod verify;

@@ -1,0 +1,400 @@
+//! A chain, a facilitator on it, and payments of every kind.
+
+use alloy::primitives::{Address, B256, Bytes, U256, hex};
+use alloy::sol_types::{Eip712Domain, SolStruct as _, SolValue as _};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tollway_core::erased::FacilitatorDyn;
+use tollway_core::{
+    Amount, Caller, ClaimKey, ClaimRow, Clock, Failure, Fault, FaultKind, Found, Ledger, LedgerHandle, Network as _,
+    OpenSlot, Outcome, PaymentPayload, PaymentRequirements, Rejected, Scope, SettleContext, Settled, SignedTx, Signer,
+    Taken, Verified,
+};
+use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, PAY_TO};
+use tollway_devnet::contracts::addresses::USDC;
+use tollway_devnet::{Devnet, DevnetBuilder, Mining};
+use tollway_evm::{Evm, EvmBuilder, ExactFacilitator, LocalKey};
+
+/// When everything begins.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+alloy::sol! {
+    struct TransferWithAuthorization {
+        address from;
+        address to;
+        uint256 value;
+        uint256 validAfter;
+        uint256 validBefore;
+        bytes32 nonce;
+    }
+}
+
+/// A clock that goes when it is told to.
+#[derive(Debug)]
+pub(crate) struct Watch(pub(crate) AtomicU64);
+
+impl Clock for Watch {
+    fn now(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+}
+
+/// A chain with a facilitator.
+pub(crate) struct World {
+    pub(crate) devnet: Devnet,
+    pub(crate) evm: Arc<Evm>,
+    pub(crate) side: Arc<ExactFacilitator>,
+    pub(crate) ledger: Arc<Books>,
+    pub(crate) clock: Arc<Watch>,
+}
+
+impl World {
+    /// A block for each transaction.
+    pub(crate) fn new() -> Self {
+        Self::with(Mining::Auto, |chain| chain, |evm| evm)
+    }
+
+    /// Blocks when the test says so.
+    pub(crate) fn manual() -> Self {
+        Self::with(Mining::Manual, |chain| chain, |evm| evm)
+    }
+
+    /// With the contracts that cheat.
+    pub(crate) fn hostile(mining: Mining) -> Self {
+        Self::with(mining, DevnetBuilder::hostile_contracts, |evm| evm)
+    }
+
+    pub(crate) fn with(
+        mining: Mining,
+        chain: impl FnOnce(DevnetBuilder) -> DevnetBuilder,
+        evm: impl FnOnce(EvmBuilder) -> EvmBuilder,
+    ) -> Self {
+        let clock = Arc::new(Watch(AtomicU64::new(NOW)));
+        let time = clock.clone();
+        let builder = Devnet::builder().mining(mining).time(Arc::new(move || time.now()));
+        let devnet = chain(builder).build().unwrap();
+        let builder = Evm::builder("eip155:84532".parse().unwrap())
+            .provider(devnet.provider())
+            .clock(clock.clone())
+            .block_time(Duration::from_millis(100))
+            .settle_timeout(Duration::from_secs(10));
+        let evm = Arc::new(evm(builder).build().unwrap());
+        let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
+        Self { devnet, evm, side, ledger: Arc::default(), clock }
+    }
+
+    pub(crate) async fn verify(&self, payment: &Pay) -> Result<Verified, Failure> {
+        let (raw, offer) = payment.wire();
+        FacilitatorDyn::open(&*self.side, &raw, &offer)?.verify().await
+    }
+
+    /// The code a payment is refused with.
+    pub(crate) async fn refused(&self, payment: &Pay) -> String {
+        code(self.verify(payment).await.map(|_| ()))
+    }
+
+    /// Settles as the facilitator's engine does.
+    pub(crate) async fn settle(&self, payment: &Pay) -> Result<Outcome, Failure> {
+        let (raw, offer) = payment.wire();
+        let open = FacilitatorDyn::open(&*self.side, &raw, &offer)?;
+        let claim = open.claim().clone();
+        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), Caller::ANONYMOUS);
+        assert_eq!(self.ledger.take(&row).await.unwrap(), Taken::New);
+        let handle = self.handle();
+        let result = open.settle(&SettleContext::new(claim.clone(), handle.clone())).await;
+        let written = match &result {
+            Ok(outcome) => outcome.clone(),
+            Err(Failure::Rejected(rejected)) => Outcome::Released(rejected.clone()),
+            Err(Failure::Fault(fault)) => {
+                assert_eq!(fault.sent, tollway_core::Sent::No, "what may have been sent is an outcome: {fault}");
+                Outcome::Released(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
+            }
+        };
+        handle.resolve(&[(claim.key, written)]).await.unwrap();
+        result
+    }
+
+    /// Settles beside the test.
+    pub(crate) fn settling(self: &Arc<Self>, payment: &Pay) -> tokio::task::JoinHandle<Result<Outcome, Failure>> {
+        let (world, payment) = (self.clone(), payment.clone());
+        tokio::spawn(async move { world.settle(&payment).await })
+    }
+
+    pub(crate) fn handle(&self) -> LedgerHandle {
+        LedgerHandle::new(self.ledger.clone(), Scope::Facilitator)
+    }
+
+    /// One round of the reconciler.
+    pub(crate) async fn reconcile(&self) -> Vec<Outcome> {
+        let mut all = Vec::new();
+        for slot in self.handle().open(100).await.unwrap() {
+            let outcomes = self.evm.settler().unwrap().reconcile(&slot, &self.handle()).await.unwrap();
+            self.handle().resolve(&outcomes).await.unwrap();
+            all.extend(outcomes.into_iter().map(|(_, outcome)| outcome));
+        }
+        all
+    }
+
+    /// Waits until so many transactions wait for a block.
+    pub(crate) async fn waiting(&self, count: usize) {
+        for _ in 0..100_000 {
+            if self.devnet.waiting().len() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("{} transactions wait, not {count}", self.devnet.waiting().len());
+    }
+
+    pub(crate) fn earned(&self) -> U256 {
+        self.devnet.balance_of(USDC, PAY_TO.address).unwrap()
+    }
+}
+
+pub(crate) fn key(account: &DevAccount) -> Arc<dyn Signer> {
+    Arc::new(LocalKey::from_hex(&hex::encode_prefixed(account.private_key())).unwrap())
+}
+
+/// The code of a refusal.
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
+    match result {
+        Err(Failure::Rejected(rejected)) => rejected.code.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub(crate) fn fault<T: std::fmt::Debug>(result: Result<T, Failure>) -> Fault {
+    match result {
+        Err(Failure::Fault(fault)) => fault,
+        other => panic!("no fault: {other:?}"),
+    }
+}
+
+pub(crate) fn settled(result: Result<Outcome, Failure>) -> Settled {
+    match result {
+        Ok(Outcome::Settled(settled)) => settled,
+        other => panic!("not settled: {other:?}"),
+    }
+}
+
+pub(crate) fn released(result: Result<Outcome, Failure>) -> Rejected {
+    match result {
+        Ok(Outcome::Released(rejected)) => rejected,
+        other => panic!("not released: {other:?}"),
+    }
+}
+
+/// A payment in the making. Signed by alloy and not by the crate, so that the two check each other.
+#[derive(Clone)]
+pub(crate) struct Pay {
+    pub(crate) asset: Address,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    pub(crate) value: u64,
+    pub(crate) valid_after: u64,
+    pub(crate) valid_before: u64,
+    pub(crate) nonce: B256,
+    pub(crate) signer: DevAccount,
+    /// In place of the signature.
+    pub(crate) signature: Option<Vec<u8>>,
+    pub(crate) pay_to: Address,
+    pub(crate) amount: u64,
+}
+
+impl Pay {
+    /// A thousandth of a dollar of `client`, good until five minutes after the beginning.
+    pub(crate) fn new(nonce: u8) -> Self {
+        Self {
+            asset: USDC,
+            name: "USDC".to_owned(),
+            version: "2".to_owned(),
+            from: CLIENT.address,
+            to: PAY_TO.address,
+            value: 1000,
+            valid_after: 0,
+            valid_before: NOW + 300,
+            nonce: B256::repeat_byte(nonce),
+            signer: CLIENT,
+            signature: None,
+            pay_to: PAY_TO.address,
+            amount: 1000,
+        }
+    }
+
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// In another token.
+    pub(crate) fn of(self, asset: Address, name: &str, version: &str) -> Self {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Self { asset, name, version, ..self }
+    }
+
+    /// From another account, signed by whoever signs for it.
+    pub(crate) fn from(self, from: Address, signer: DevAccount) -> Self {
+        Self { from, signer, ..self }
+    }
+
+    pub(crate) fn digest(&self) -> B256 {
+        let domain = Eip712Domain::new(
+            Some(self.name.clone().into()),
+            Some(self.version.clone().into()),
+            Some(U256::from(84532)),
+            Some(self.asset),
+            None,
+        );
+        TransferWithAuthorization {
+            from: self.from,
+            to: self.to,
+            value: U256::from(self.value),
+            validAfter: U256::from(self.valid_after),
+            validBefore: U256::from(self.valid_before),
+            nonce: self.nonce,
+        }
+        .eip712_signing_hash(&domain)
+    }
+
+    /// `r ‖ s ‖ v` of the signer.
+    pub(crate) fn ecdsa(&self) -> Vec<u8> {
+        use alloy::signers::SignerSync as _;
+        self.signer.signer().sign_hash_sync(&self.digest()).unwrap().as_bytes().to_vec()
+    }
+
+    pub(crate) fn signature(&self) -> Vec<u8> {
+        self.signature.clone().unwrap_or_else(|| self.ecdsa())
+    }
+
+    /// The same with its signature in a wrapper of EIP-6492.
+    pub(crate) fn wrapped(self, factory: Address, call: &[u8]) -> Self {
+        let inner = Bytes::from(self.signature());
+        let body = (factory, Bytes::copy_from_slice(call), inner).abi_encode_params();
+        let signature = Some([body, [0x64, 0x92].repeat(16)].concat());
+        Self { signature, ..self }
+    }
+
+    pub(crate) fn wire(&self) -> (PaymentPayload, PaymentRequirements) {
+        let network = "eip155:84532".parse().unwrap();
+        let pay_to = self.pay_to.to_string();
+        let offer =
+            PaymentRequirements::new("exact", network, Amount::from(self.amount), self.asset.to_string(), pay_to)
+                .with_extra("name", self.name.clone())
+                .with_extra("version", self.version.clone());
+        let payload = serde_json::json!({
+            "authorization": {
+                "from": self.from,
+                "to": self.to,
+                "value": self.value.to_string(),
+                "validAfter": self.valid_after.to_string(),
+                "validBefore": self.valid_before.to_string(),
+                "nonce": self.nonce,
+            },
+            "signature": hex::encode_prefixed(self.signature()),
+        });
+        (PaymentPayload::new(offer.clone(), payload), offer)
+    }
+}
+
+/// A ledger that can fail.
+#[derive(Default)]
+pub(crate) struct Books {
+    rows: Mutex<BTreeMap<ClaimKey, (ClaimRow, Option<Outcome>)>>,
+    signed: Mutex<Vec<(SignedTx, Vec<ClaimKey>)>>,
+    trouble: AtomicU8,
+}
+
+/// How the next write of a signed transaction goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Trouble {
+    None,
+    /// Nothing is written.
+    Fails,
+    /// It is written, and then the process dies.
+    Crash,
+}
+
+impl Books {
+    pub(crate) fn trouble(&self, trouble: Trouble) {
+        self.trouble.store(trouble as u8, SeqCst);
+    }
+
+    /// Every transaction ever signed.
+    pub(crate) fn signed(&self) -> Vec<SignedTx> {
+        self.signed.lock().unwrap().iter().map(|(tx, _)| tx.clone()).collect()
+    }
+
+    pub(crate) fn nonces(&self) -> Vec<u64> {
+        self.signed().iter().filter_map(|tx| tx.slot.sequence).collect()
+    }
+}
+
+#[async_trait]
+impl Ledger for Books {
+    async fn take(&self, row: &ClaimRow) -> Result<Taken, Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        if rows.contains_key(&row.claim.key) {
+            return Ok(Taken::Foreign);
+        }
+        rows.insert(row.claim.key.clone(), (row.clone(), None));
+        Ok(Taken::New)
+    }
+
+    async fn retake(&self, _: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
+        Ok(None)
+    }
+
+    async fn find(&self, _: Scope, _: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault> {
+        Ok(None)
+    }
+
+    async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
+        let trouble = self.trouble.swap(Trouble::None as u8, SeqCst);
+        if trouble == Trouble::Fails as u8 {
+            return Err(Fault::new(FaultKind::Unreachable, "the store is gone"));
+        }
+        self.signed.lock().unwrap().push((tx.clone(), claims.to_vec()));
+        if trouble == Trouble::Crash as u8 {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, _: Scope, outcomes: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+        let mut rows = self.rows.lock().unwrap();
+        for (key, outcome) in outcomes {
+            if matches!(outcome, Outcome::Released(_)) {
+                rows.remove(key);
+            } else if let Some((_, known)) = rows.get_mut(key)
+                && !matches!(known, Some(Outcome::Settled(_)))
+            {
+                *known = Some(outcome.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn open(&self, _: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
+        let rows = self.rows.lock().unwrap();
+        let open = |key: &ClaimKey| {
+            rows.get(key).filter(|(_, outcome)| !matches!(outcome, Some(Outcome::Settled(_)))).map(|(row, _)| row)
+        };
+        let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
+        for (tx, claims) in &*self.signed.lock().unwrap() {
+            let claims: Vec<ClaimRow> = claims.iter().filter_map(open).cloned().collect();
+            if claims.is_empty() {
+                continue;
+            }
+            match slots.iter_mut().find(|slot| slot.attempts[0].slot == tx.slot) {
+                Some(slot) => slot.attempts.push(tx.clone()),
+                None => slots.push(OpenSlot::new(vec![tx.clone()], claims)),
+            }
+        }
+        Ok(slots)
+    }
+}

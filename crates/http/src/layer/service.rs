@@ -1,0 +1,202 @@
+//! [`PaymentService`]: one request through the engine and the handler.
+
+use super::{Config, Paid, PaymentFuture};
+use crate::header::{self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE};
+use crate::request::HttpRequest;
+use crate::{cache, status};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::timeout;
+use tollway_core::SettleResponse;
+use tollway_roles::{Admission, Admitted, Finished, ResourceServer};
+use tower::Service;
+
+/// Longest wait for a body that is read before the engine is asked.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A service behind a [`PaymentLayer`](super::PaymentLayer).
+#[derive(Clone)]
+pub struct PaymentService<S> {
+    inner: S,
+    server: ResourceServer,
+    config: Arc<Config>,
+}
+
+impl<S> fmt::Debug for PaymentService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentService").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl<S> PaymentService<S> {
+    pub(super) fn new(inner: S, server: ResourceServer, config: Arc<Config>) -> Self {
+        Self { inner, server, config }
+    }
+}
+
+impl<S> Service<Request> for PaymentService<S>
+where
+    S: Service<Request, Response = Response> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = PaymentFuture<S::Future, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let Some(head_as_get) = covered(&self.server, &parts) else {
+            return PaymentFuture::free(self.inner.call(Request::from_parts(parts, body)));
+        };
+        // The clone has not been polled for readiness; the one that has been is the one to call.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let sale = Sale { server: self.server.clone(), config: self.config.clone(), inner };
+        PaymentFuture::covered(Box::pin(sale.run(parts, body, head_as_get)))
+    }
+}
+
+/// Whether a rule covers a request, and whether that is a rule for GET covering a HEAD: axum answers HEAD by the GET
+/// handler, and what a GET has to pay for must not be had that way.
+fn covered(server: &ResourceServer, parts: &Parts) -> Option<bool> {
+    if server.covers(&HttpRequest::new(parts)) {
+        return Some(false);
+    }
+    (parts.method == Method::HEAD && server.covers(&HttpRequest::new(parts).head_as_get(true))).then_some(true)
+}
+
+/// What it takes to serve one covered request.
+struct Sale<S> {
+    server: ResourceServer,
+    config: Arc<Config>,
+    inner: S,
+}
+
+impl<S> Sale<S>
+where
+    S: Service<Request, Response = Response> + Send,
+    S::Future: Send,
+    S::Error: Send,
+{
+    /// Everything this holds gives back what it took when it is dropped: a client that leaves or a handler that
+    /// panics needs no care here.
+    async fn run(mut self, mut parts: Parts, body: Body, head_as_get: bool) -> Result<Response, S::Error> {
+        if parts.headers.get_all(PAYMENT_SIGNATURE).iter().any(|value| value.len() > MAX_HEADER) {
+            return Ok(status::header_too_long());
+        }
+        let (read, body) = match self.config.read_bodies {
+            None => (None, body),
+            Some(limit) => match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+                Ok(Ok(bytes)) => (Some(bytes.clone()), Body::from(bytes)),
+                Ok(Err(_)) => return Ok(status::body_too_long(limit)),
+                Err(_) => return Ok(status::body_too_slow()),
+            },
+        };
+        let admission = {
+            let view = HttpRequest::new(&parts).head_as_get(head_as_get).with_body(read);
+            self.server.admit(&view).await
+        };
+        match admission {
+            Admission::Free => self.inner.call(Request::from_parts(parts, body)).await,
+            Admission::Granted(granted) => {
+                parts.headers.remove(PAYMENT_SIGNATURE);
+                let mut response = self.inner.call(Request::from_parts(parts, body)).await?;
+                let served = is_served(&response);
+                granted.finished(served).await;
+                if served {
+                    // Opened for one client: no more public than what was paid for.
+                    cache::make_private(response.headers_mut());
+                }
+                Ok(response)
+            }
+            Admission::Refused(why) => Ok(self.refusal(why, &parts.headers)),
+            Admission::Admitted(admitted) => self.sell(admitted, parts, body).await,
+            _ => Ok(status::internal()),
+        }
+    }
+
+    /// Runs the handler for a paid request, holds its answer back until the payment is settled, and releases it.
+    async fn sell(mut self, admitted: Admitted, mut parts: Parts, body: Body) -> Result<Response, S::Error> {
+        let settled = admitted.receipt().map(|receipt| receipt.transaction.clone());
+        let upfront = settled.is_some();
+        parts.headers.remove(PAYMENT_SIGNATURE);
+        parts.extensions.insert(Paid {
+            payer: admitted.payer().clone(),
+            network: admitted.offer().network.clone(),
+            amount: admitted.offer().amount,
+            transaction: settled,
+        });
+        let response = match self.inner.call(Request::from_parts(parts, body)).await {
+            Ok(response) => response,
+            Err(why) => {
+                admitted.finish(false).await;
+                return Err(why);
+            }
+        };
+        let served = is_served(&response);
+        let mut response = if upfront || !served {
+            response
+        } else {
+            let (head, body) = response.into_parts();
+            let limit = self.config.held_bytes;
+            match to_bytes(body, limit).await {
+                Ok(bytes) => Response::from_parts(head, Body::from(bytes)),
+                Err(why) => {
+                    admitted.finish(false).await;
+                    tracing::error!(
+                        %why,
+                        limit,
+                        "an answer could not be held back until its payment is settled; settle this route before it \
+                         runs (Way::upfront), or raise PaymentLayer::max_held_bytes"
+                    );
+                    return Ok(status::answer_too_long(limit));
+                }
+            }
+        };
+        match admitted.finish(served).await {
+            Finished::Release { receipt, attach } => {
+                let headers = response.headers_mut();
+                status::append(headers, header::pairs(&attach));
+                if served {
+                    cache::make_private(headers);
+                }
+                if let Some(receipt) = receipt {
+                    attach_receipt(headers, &receipt);
+                }
+                Ok(response)
+            }
+            // No page for browsers: what is refused after the handler is never a challenge.
+            Finished::Refused(why) => Ok(self.refusal(why, &HeaderMap::new())),
+            _ => Ok(status::internal()),
+        }
+    }
+
+    fn refusal(&self, why: tollway_roles::Refusal, request: &HeaderMap) -> Response {
+        status::refusal(why, request, &self.config.pages, &self.server)
+    }
+}
+
+/// Below 400 the handler did what is sold.
+fn is_served(response: &Response) -> bool {
+    response.status().as_u16() < 400
+}
+
+fn attach_receipt(headers: &mut HeaderMap, receipt: &SettleResponse) {
+    match header::value(receipt) {
+        Ok(value) => drop(headers.insert(PAYMENT_RESPONSE, value)),
+        // The money moved and the answer is due; the client can look for the transaction itself.
+        Err(why) => tracing::error!(%why, "a receipt could not be written as a header"),
+    }
+}
