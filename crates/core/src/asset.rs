@@ -18,12 +18,22 @@ pub struct Asset {
     /// offers to it: a known asset under another name is refused.
     #[serde(default)]
     pub extra: Object,
+    /// Whether one unit is meant to be one dollar, so that limits in dollars hold for it. Entry 0 of a table is taken
+    /// for a dollar without saying so.
+    #[serde(default)]
+    pub dollar: bool,
 }
 
 impl Asset {
     /// An asset whose offers carry nothing in `extra`.
     pub fn new(address: impl Into<String>, symbol: impl Into<String>, decimals: u8) -> Self {
-        Self { address: address.into(), symbol: symbol.into(), decimals, extra: Object::new() }
+        Self { address: address.into(), symbol: symbol.into(), decimals, extra: Object::new(), dollar: false }
+    }
+
+    /// Marks an asset whose unit is meant to be one dollar.
+    pub fn dollar(mut self) -> Self {
+        self.dollar = true;
+        self
     }
 
     /// Adds a member to what offers carry.

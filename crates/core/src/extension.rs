@@ -141,6 +141,11 @@ pub trait ClientExtension: Send + Sync {
     /// The key under `extensions`.
     fn key(&self) -> &'static str;
 
+    /// What [`enrich`](Self::enrich) may do to the declaration: the rules of the server's side.
+    fn echo(&self) -> EchoRules {
+        EchoRules::PLAIN
+    }
+
     /// Headers to send with a first request, such as a session token for this origin.
     async fn prepare(&self, origin: &str, target: &str) -> Vec<(String, String)> {
         let _ = (origin, target);
@@ -156,7 +161,7 @@ pub trait ClientExtension: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Adds to a signed payment. What the server declared must stay.
+    /// Adds to a signed payment. What the server declared must stay, as far as [`echo`](Self::echo) says.
     ///
     /// # Errors
     /// The payment is not sent.

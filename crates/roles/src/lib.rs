@@ -3,10 +3,12 @@
 pub mod client;
 pub mod facilitator;
 mod ledger;
+mod origin;
 mod pattern;
 mod random;
 pub mod server;
 mod setup;
+mod task;
 
 pub use client::{PayError, PaymentClient};
 pub use facilitator::LocalFacilitator;

@@ -28,7 +28,7 @@ pub struct PatternError(String);
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no route; write `GET /report`, `/files/*` or `POST /users/:id`", self.0)
+        write!(f, "`{}` is no route; write `GET /report`, `/files/*` or `POST /users/:id`, not percent-encoded", self.0)
     }
 }
 
@@ -75,6 +75,8 @@ impl FromStr for RoutePattern {
             return Err(error());
         }
         let path = match to_regex(path) {
+            // Requests are matched decoded: such a pattern would cover nothing, and leave free what it is to sell.
+            Some(_) if path.contains('%') => return Err(error()),
             // A literal with letters beyond ASCII needs the regex's idea of letter case.
             regex if regex.is_none() && path.is_ascii() => PathMatcher::Literal(normalize(path).into_owned()),
             regex => {
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_says_how_to_write_one() {
-        for bad in ["", "GET", "GET report", "GET /a /b", "G3T /a"] {
+        for bad in ["", "GET", "GET report", "GET /a /b", "G3T /a", "/a%20b/:id"] {
             let error = bad.parse::<RoutePattern>().unwrap_err().to_string();
             assert!(error.contains("GET /report"), "{bad}");
         }

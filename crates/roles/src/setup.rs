@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
     BuildContext, CaipError, Network, NetworkId, NetworkPattern, PartKind, Registry, RegistryError, SharedConfig,
@@ -81,8 +81,14 @@ impl Setup {
             return Err(mistake);
         }
         let registry = self.registry.map_or_else(Registry::discover, Ok)?;
-        let opened = self.networks.into_iter().map(|network| (network.id().clone(), network)).collect();
-        Ok(Parts { registry, shared: self.shared, cx: self.cx, signers: self.signers, opened: Mutex::new(opened) })
+        let known = self.networks.iter().map(|network| (network.id().clone(), Arc::downgrade(network))).collect();
+        Ok(Parts {
+            registry,
+            shared: self.shared,
+            cx: self.cx,
+            signers: self.signers,
+            open: Mutex::new(Open { known, kept: self.networks }),
+        })
     }
 }
 
@@ -92,32 +98,51 @@ pub(crate) struct Parts {
     pub(crate) shared: SharedConfig,
     pub(crate) cx: BuildContext,
     signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
-    opened: Mutex<HashMap<NetworkId, Arc<dyn Network>>>,
+    open: Mutex<Open>,
+}
+
+/// The networks that are open.
+struct Open {
+    /// All of them. Peers can name any number of networks, so most stay open only for as long as somebody uses them.
+    known: HashMap<NetworkId, Weak<dyn Network>>,
+    /// Those that are configured or were handed over, which stay open.
+    kept: Vec<Arc<dyn Network>>,
 }
 
 impl Parts {
+    /// A network that is open.
+    pub(crate) async fn opened(&self, id: &NetworkId) -> Option<Arc<dyn Network>> {
+        self.open.lock().await.known.get(id).and_then(Weak::upgrade)
+    }
+
     /// Opens a network, or gives the one that is open.
     pub(crate) async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, SetupError> {
-        let mut opened = self.opened.lock().await;
-        if let Some(network) = opened.get(id) {
-            return Ok(network.clone());
+        let mut open = self.open.lock().await;
+        if let Some(network) = open.known.get(id).and_then(Weak::upgrade) {
+            return Ok(network);
         }
         let network = self.registry.network(id, self.shared.network(id), self.cx.clone()).await?;
-        opened.insert(id.clone(), network.clone());
+        if self.shared.networks.contains_key(id) {
+            open.kept.push(network.clone());
+        }
+        open.known.retain(|_, network| network.strong_count() > 0);
+        open.known.insert(id.clone(), Arc::downgrade(&network));
         Ok(network)
     }
 
     /// Every network that is configured or was handed over open.
     pub(crate) async fn network_ids(&self) -> Vec<NetworkId> {
-        let mut ids: Vec<_> = self.opened.lock().await.keys().chain(self.shared.networks.keys()).cloned().collect();
+        let open = self.open.lock().await;
+        let mut ids: Vec<_> = open.kept.iter().map(|network| network.id()).chain(self.shared.networks.keys()).collect();
         ids.sort();
         ids.dedup();
-        ids
+        ids.into_iter().cloned().collect()
     }
 
     /// The context for a scheme on a network: the network, and the keys configured for it.
-    pub(crate) async fn context(&self, id: &NetworkId) -> Result<BuildContext, SetupError> {
-        let cx = self.cx.with_network(self.network(id).await?);
+    pub(crate) async fn context(&self, network: &Arc<dyn Network>) -> Result<BuildContext, SetupError> {
+        let id = network.id();
+        let cx = self.cx.with_network(network.clone());
         let mut signers: Vec<_> =
             self.signers.iter().filter(|(at, _)| at.matches(id)).map(|(_, signer)| signer.clone()).collect();
         for config in self.shared.signers.iter().filter(|(at, _)| at.matches(id)).flat_map(|(_, keys)| keys) {

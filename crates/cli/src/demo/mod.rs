@@ -5,10 +5,12 @@ mod hooks;
 mod step;
 mod world;
 
+use chain::DemoChain;
 use clap::Args;
 use std::time::Instant;
 use step::{ChainSummary, Show, Step, Summary};
-use world::World;
+use tokio::sync::mpsc::UnboundedReceiver;
+use world::{Buyer, World};
 
 /// How the demo is run.
 #[derive(Debug, Args)]
@@ -25,7 +27,7 @@ pub(crate) struct DemoArgs {
     /// Milliseconds between blocks; 0 makes a block for each transaction
     #[arg(long, default_value_t = 500, value_name = "MS")]
     block_time: u64,
-    /// Port of the paid server; the facilitator and the chain take the next two. 0 takes any that are free
+    /// Port of the paid server; the facilitator and the chains take the next ones. 0 takes any that are free
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     port: u16,
 }
@@ -37,12 +39,47 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let world = World::start(&args, events).await?;
     show.step(&world.started());
 
-    let payer_before = world.chain.balance(&world.chain.payer)?;
-    let payee_before = world.chain.balance(&world.chain.payee)?;
-    show.step(&world.balances("before", payer_before, payee_before));
+    let mut summary = Summary { paid: true, replay_refused: true, chains: Vec::new() };
+    for chain in &world.chains {
+        let buyer = world.buyer(&**chain).await?;
+        let (chain, paid, refused) = pay_once(&show, &world, &**chain, &buyer, &mut seen).await?;
+        summary.paid &= paid;
+        summary.replay_refused &= refused;
+        summary.chains.push(chain);
+    }
+    let (paid, replay_refused) = (summary.paid, summary.replay_refused);
+    if args.keep {
+        show.step(&world.by_hand());
+    }
+    show.step(&Step::Summary(summary));
+    if !paid {
+        return Err("a request was not paid for as it should have been".to_owned());
+    }
+    if !replay_refused {
+        return Err("the same payment was accepted twice".to_owned());
+    }
+    if args.keep {
+        tokio::signal::ctrl_c().await.map_err(|why| format!("cannot wait for Ctrl-C: {why}"))?;
+    }
+    world.stop().await;
+    Ok(())
+}
+
+/// One paid request on one chain by a client with a wallet for that chain alone, and its replay. Gives what the chain
+/// says, whether it was paid for, and whether the replay was refused.
+async fn pay_once(
+    show: &Show,
+    world: &World,
+    chain: &dyn DemoChain,
+    buyer: &Buyer,
+    seen: &mut UnboundedReceiver<Step>,
+) -> Result<(ChainSummary, bool, bool), String> {
+    let facts = chain.facts();
+    let (payer_before, payee_before) = (chain.balance(&facts.payer)?, chain.balance(&facts.payee)?);
+    show.step(&Step::balances("before", facts, payer_before, payee_before));
 
     let started = Instant::now();
-    let answer = world.buy().await?;
+    let answer = world.buy(buyer).await?;
     while let Ok(step) = seen.try_recv() {
         show.step(&step);
     }
@@ -53,43 +90,26 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
         transaction: receipt.transaction.clone(),
         total_ms: step::millis(started.elapsed()),
     });
+    let (payer_after, payee_after) = (chain.balance(&facts.payer)?, chain.balance(&facts.payee)?);
+    show.step(&Step::balances("after", facts, payer_after, payee_after));
 
-    let payer_after = world.chain.balance(&world.chain.payer)?;
-    let payee_after = world.chain.balance(&world.chain.payee)?;
-    show.step(&world.balances("after", payer_after, payee_after));
-
-    let payment = world.last_payment().ok_or("no payment was signed")?;
+    let payment = buyer.last_payment().ok_or("no payment was signed")?;
     let replay = world.present_again(&payment).await?;
-    let replay_refused = replay.status != 200 && world.chain.balance(&world.chain.payee)? == payee_after;
-    show.step(&Step::Replay { status: replay.status, reason: replay.reason, refused: replay_refused });
+    let refused = replay.status != 200 && chain.balance(&facts.payee)? == payee_after;
+    show.step(&Step::Replay { status: replay.status, reason: replay.reason, refused });
 
     let amount = payee_after.checked_sub(payee_before).ok_or("the payee has less than before")?;
     let left = payer_before.checked_sub(payer_after).ok_or("the payer has more than before")?;
     let paid = answer.status == 200 && receipt.success && amount == left && !amount.is_zero();
-    show.step(&Step::Summary(Summary {
-        paid,
-        replay_refused,
-        chains: vec![ChainSummary {
-            network: world.chain.network.to_string(),
-            asset: world.chain.asset.clone(),
-            amount,
-            payer_before,
-            payer_after,
-            payee_before,
-            payee_after,
-            transaction: receipt.transaction,
-        }],
-    }));
-    if !paid {
-        return Err("the request was not paid for as it should have been".to_owned());
-    }
-    if !replay_refused {
-        return Err("the same payment was accepted twice".to_owned());
-    }
-    if args.keep {
-        show.step(&world.by_hand());
-        tokio::signal::ctrl_c().await.map_err(|why| format!("cannot wait for Ctrl-C: {why}"))?;
-    }
-    world.stop().await;
-    Ok(())
+    let summary = ChainSummary {
+        network: facts.network.to_string(),
+        asset: facts.asset.clone(),
+        amount,
+        payer_before,
+        payer_after,
+        payee_before,
+        payee_after,
+        transaction: receipt.transaction,
+    };
+    Ok((summary, paid, refused))
 }

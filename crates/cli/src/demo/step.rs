@@ -1,5 +1,6 @@
 //! What the demo says: one [`Step`] at a time, for a person or as a line of JSON.
 
+use super::chain::Facts;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,8 +19,9 @@ pub(super) enum Step {
     },
     Balances {
         when: &'static str,
+        network: String,
         asset: String,
-        symbol: String,
+        symbol: &'static str,
         #[serde(skip)]
         decimals: u8,
         payer: Holding,
@@ -69,6 +71,31 @@ pub(super) enum Step {
         commands: Vec<String>,
     },
     Summary(Summary),
+}
+
+/// A chain that runs.
+#[derive(Debug, Serialize)]
+pub(super) struct Running {
+    pub(super) network: String,
+    pub(super) rpc: String,
+    /// A published development key, for trying by hand; only said where everything is kept running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payer_key: Option<String>,
+}
+
+impl Step {
+    /// What payer and payee have, in atomic units.
+    pub(super) fn balances(when: &'static str, facts: &Facts, payer: Amount, payee: Amount) -> Self {
+        Self::Balances {
+            when,
+            network: facts.network.to_string(),
+            asset: facts.asset.clone(),
+            symbol: facts.symbol,
+            decimals: facts.decimals,
+            payer: Holding { address: facts.payer.clone(), amount: payer },
+            payee: Holding { address: facts.payee.clone(), amount: payee },
+        }
+    }
 }
 
 /// Who has how much.
@@ -148,16 +175,15 @@ fn mark(good: bool, text: &str) -> String {
 /// A step as a person would want to read it.
 fn person(step: &Step) -> String {
     match step {
-        Step::Start { network, rpc, facilitator, server } => format!(
-            "{} an embedded chain, a facilitator, a paid server and a client, all in this process\n\
-             {:11}chain {network} at {rpc}\n{:11}facilitator at {facilitator}\n{:11}server at {server}",
-            title("start"),
-            "",
-            "",
-            ""
-        ),
-        Step::Balances { when, symbol, decimals, payer, payee, .. } => format!(
-            "{} {when}: payer {} has {} {symbol}, payee {} has {} {symbol}",
+        Step::Start { chains, facilitator, server } => {
+            let mut text = format!("{} a facilitator, a paid server and clients, all in this process", title("start"));
+            for chain in chains {
+                text += &format!("\n{:11}embedded chain {} at {}", "", chain.network, chain.rpc);
+            }
+            text + &format!("\n{:11}facilitator at {facilitator}\n{:11}server at {server}", "", "")
+        }
+        Step::Balances { when, network, symbol, decimals, payer, payee, .. } => format!(
+            "{} {when}, on {network}: payer {} has {} {symbol}, payee {} has {} {symbol}",
             title("balances"),
             short(&payer.address),
             payer.amount.to_decimal(*decimals),
@@ -203,17 +229,15 @@ fn person(step: &Step) -> String {
             title("replay"),
             mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
         ),
-        Step::Keep { server, facilitator, rpc, payer_key, commands } => format!(
-            "{} everything stays up until Ctrl-C\n{:11}server {server}\n{:11}facilitator {facilitator}\n{:11}chain {rpc}\n\
-             {:11}payer's key {payer_key} (a published development key: never fund it)\n{:11}try: {}",
-            title("keep"),
-            "",
-            "",
-            "",
-            "",
-            "",
-            commands.join("\n                ")
-        ),
+        Step::Keep { server, facilitator, chains, commands } => {
+            let mut text = format!("{} everything stays up until Ctrl-C", title("keep"));
+            text += &format!("\n{:11}server {server}\n{:11}facilitator {facilitator}", "", "");
+            for Running { network, rpc, payer_key } in chains {
+                let key = payer_key.as_deref().unwrap_or_default();
+                text += &format!("\n{:11}{network} at {rpc}, payer's key {key} (published: never fund it)", "");
+            }
+            text + &format!("\n{:11}try: {}", "", commands.join("\n                "))
+        }
         Step::Summary(summary) => format!(
             "{} {}, {}",
             title("summary"),

@@ -1,26 +1,38 @@
 //! The parts of the demo: facilitator, paid server and client, each as a program of its own would set them up.
 
 use super::DemoArgs;
-use super::chain::DemoChain;
+use super::chain::{self, DemoChain, Facts};
 use super::hooks::Watch;
-use super::step::{Holding, Step};
+use super::step::{Running, Step};
 use axum::Router;
 use axum::routing::get;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tollway::core::{PaymentPayload, SettleResponse};
 use tollway::http::{self, Receipt};
-use tollway::{Amount, LocalFacilitator, PaymentClient, PaymentLayer, RemoteFacilitator, ResourceServer, Route, Way};
+use tollway::{LocalFacilitator, PaymentClient, PaymentLayer, RemoteFacilitator, ResourceServer, Route, Way};
 
 /// Everything that runs.
 pub(super) struct World {
-    pub(super) chain: DemoChain,
+    pub(super) chains: Vec<Box<dyn DemoChain>>,
     facilitator: Service,
     server: Service,
-    client: http::Client,
     watch: Arc<Watch>,
+}
+
+/// A client with a wallet for one chain.
+pub(super) struct Buyer {
+    http: http::Client,
+    watch: Arc<Watch>,
+}
+
+impl Buyer {
+    pub(super) fn last_payment(&self) -> Option<PaymentPayload> {
+        self.watch.last_payment()
+    }
 }
 
 /// A server on loopback.
@@ -61,44 +73,48 @@ impl World {
     pub(super) async fn start(args: &DemoArgs, events: UnboundedSender<Step>) -> Result<Self, String> {
         let port = |offset: u16| if args.port == 0 { 0 } else { args.port.saturating_add(offset) };
         let watch = Arc::new(Watch::new(events));
-        let chain = DemoChain::start(port(2), args.block_time).await?;
-        let network = chain.network.as_str();
+        let chains = chain::start_all(port(2), Duration::from_millis(args.block_time)).await?;
 
-        let section = serde_json::json!({ "rpc": chain.rpc });
-        let engine = LocalFacilitator::builder()
-            .network(network, section)
-            .signer(network, chain.facilitator_key()?)
-            .hook(watch.clone())
-            .build()
-            .await
-            .map_err(|why| why.to_string())?;
+        let mut engine = LocalFacilitator::builder().hook(watch.clone());
+        for chain in &chains {
+            let network = chain.facts().network.as_str();
+            let section = serde_json::json!({ "rpc": chain.facts().rpc });
+            engine = engine.network(network, section).signer(network, chain.facilitator()?);
+        }
+        let engine = engine.build().await.map_err(|why| why.to_string())?;
         let (listener, url) = Service::bind(port(1)).await?;
         let facilitator = Service::serve(listener, url, http::facilitator_router(Arc::new(engine)));
 
         let (listener, url) = Service::bind(port(0)).await?;
+        let mut route = Route::new("GET /report").description("A report");
+        for chain in &chains {
+            route = route.accepts(Way::exact(chain.facts().network.as_str(), &args.price, &chain.facts().payee));
+        }
         let remote = RemoteFacilitator::new(&facilitator.url).map_err(|why| why.to_string())?;
-        let server = ResourceServer::builder(&url)
-            .facilitator(remote)
-            .route(
-                Route::new("GET /report")
-                    .accepts(Way::exact(network, &args.price, &chain.payee))
-                    .description("A report"),
-            )
+        let server = ResourceServer::builder(&url).facilitator(remote).route(route).build().await;
+        let layer = PaymentLayer::new(server.map_err(|why| why.to_string())?);
+        let app = Router::new().route("/report", get(report)).layer(layer);
+        let server = Service::serve(listener, url, app);
+        Ok(Self { chains, facilitator, server, watch })
+    }
+
+    /// A client that can pay on this chain and on no other: it takes the offer it can pay.
+    pub(super) async fn buyer(&self, chain: &dyn DemoChain) -> Result<Buyer, String> {
+        let Facts { network, rpc, .. } = chain.facts();
+        let payer = PaymentClient::builder()
+            .network(network.as_str(), serde_json::json!({ "rpc": rpc }))
+            .signer(network.as_str(), chain.payer()?)
+            .hook(self.watch.clone())
             .build()
             .await
             .map_err(|why| why.to_string())?;
-        let app = Router::new().route("/report", get(report)).layer(PaymentLayer::new(server));
-        let server = Service::serve(listener, url, app);
-
-        let payer = PaymentClient::builder().signer(network, chain.payer_key()?).hook(watch.clone()).build().await;
-        let client = http::client(payer.map_err(|why| why.to_string())?).map_err(|why| why.to_string())?;
-        Ok(Self { chain, facilitator, server, client, watch })
+        Ok(Buyer { http: http::client(payer).map_err(|why| why.to_string())?, watch: self.watch.clone() })
     }
 
     /// Gets the paid resource, as any program would.
-    pub(super) async fn buy(&self) -> Result<Answer, String> {
+    pub(super) async fn buy(&self, buyer: &Buyer) -> Result<Answer, String> {
         self.watch.begin();
-        let response = self.client.get(self.resource()).send().await.map_err(|why| why.to_string())?;
+        let response = buyer.http.get(self.resource()).send().await.map_err(|why| why.to_string())?;
         let receipt = response.extensions().get::<Receipt>().map(|receipt| receipt.response().clone());
         let status = response.status().as_u16();
         let body = response.text().await.map_err(|why| why.to_string())?;
@@ -119,53 +135,43 @@ impl World {
         Ok(Answer { status, body, receipt, reason: reason.unwrap_or_default() })
     }
 
-    pub(super) fn last_payment(&self) -> Option<PaymentPayload> {
-        self.watch.last_payment()
-    }
-
     fn resource(&self) -> String {
         format!("{}/report", self.server.url)
     }
 
-    pub(super) fn started(&self) -> Step {
-        Step::Start {
-            network: self.chain.network.to_string(),
-            rpc: self.chain.rpc.clone(),
-            facilitator: self.facilitator.url.clone(),
-            server: self.server.url.clone(),
-        }
+    fn running(&self, with_keys: bool) -> Vec<Running> {
+        let running = |chain: &dyn DemoChain| Running {
+            network: chain.facts().network.to_string(),
+            rpc: chain.facts().rpc.clone(),
+            payer_key: with_keys.then(|| chain.facts().payer_key.clone()),
+        };
+        self.chains.iter().map(|chain| running(&**chain)).collect()
     }
 
-    pub(super) fn balances(&self, when: &'static str, payer: Amount, payee: Amount) -> Step {
-        Step::Balances {
-            when,
-            asset: self.chain.asset.clone(),
-            symbol: self.chain.known.symbol.clone(),
-            decimals: self.chain.known.decimals,
-            payer: Holding { address: self.chain.payer.clone(), amount: payer },
-            payee: Holding { address: self.chain.payee.clone(), amount: payee },
-        }
+    pub(super) fn started(&self) -> Step {
+        let (facilitator, server) = (self.facilitator.url.clone(), self.server.url.clone());
+        Step::Start { chains: self.running(false), facilitator, server }
     }
 
     pub(super) fn by_hand(&self) -> Step {
         let resource = self.resource();
-        Step::Keep {
-            server: self.server.url.clone(),
-            facilitator: self.facilitator.url.clone(),
-            rpc: self.chain.rpc.clone(),
-            payer_key: self.chain.payer_key_text(),
-            commands: vec![
-                format!("curl -i {resource}"),
-                format!("PAYER_KEY={} cargo run -p paying-client -- {resource}", self.chain.payer_key_text()),
-                format!("curl -s {}/supported", self.facilitator.url),
-            ],
+        let mut commands = vec![format!("curl -i {resource}"), format!("curl -s {}/supported", self.facilitator.url)];
+        // The example client holds keys of the EVM.
+        let evm = self.chains.iter().find(|chain| chain.facts().network.namespace() == "eip155");
+        if let Some(chain) = evm {
+            let key = &chain.facts().payer_key;
+            commands.push(format!("PAYER_KEY={key} cargo run -p paying-client -- {resource}"));
         }
+        let (facilitator, server) = (self.facilitator.url.clone(), self.server.url.clone());
+        Step::Keep { server, facilitator, chains: self.running(true), commands }
     }
 
     pub(super) async fn stop(self) {
         self.server.task.abort();
         self.facilitator.task.abort();
-        self.chain.stop().await;
+        for chain in self.chains {
+            chain.stop().await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`PaymentService`]: one request through the engine and the handler.
 
 use super::{Config, Paid, PaymentFuture};
-use crate::header::{self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE};
+use crate::header::{self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, SETTLEMENT_OVERRIDES};
 use crate::request::HttpRequest;
 use crate::{cache, status};
 use axum::body::{Body, to_bytes};
@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use tollway_core::SettleResponse;
+use tollway_roles::server::{Charge, ChargeError, Handled};
 use tollway_roles::{Admission, Admitted, Finished, ResourceServer};
 use tower::Service;
 
@@ -122,7 +123,8 @@ where
                 Ok(response)
             }
             Admission::Refused(why) => Ok(self.refusal(why, &parts.headers)),
-            Admission::Admitted(admitted) => self.sell(admitted, parts, body).await,
+            // In a box of its own, so that those who are only told the price carry less.
+            Admission::Admitted(admitted) => Box::pin(self.sell(admitted, parts, body)).await,
             _ => Ok(status::internal()),
         }
     }
@@ -165,7 +167,16 @@ where
                 }
             }
         };
-        match admitted.finish(served).await {
+        let handled = match charge(&response) {
+            Ok(Some(charge)) if served => Handled::charged(charge),
+            Ok(_) => Handled::from(served),
+            Err(why) => {
+                admitted.finish(false).await;
+                tracing::error!(%why, "a handler named a charge that is none; nothing was charged");
+                return Ok(status::internal());
+            }
+        };
+        match admitted.finish(handled).await {
             Finished::Release { receipt, attach } => {
                 let headers = response.headers_mut();
                 status::append(headers, header::pairs(&attach));
@@ -185,6 +196,21 @@ where
 
     fn refusal(&self, why: tollway_roles::Refusal, request: &HeaderMap) -> Response {
         status::refusal(why, request, &self.config.pages, &self.server)
+    }
+}
+
+/// What the handler says the request costs: a [`Charge`] among the response's extensions, or the header
+/// `Settlement-Overrides` of the deployed server.
+fn charge(response: &Response) -> Result<Option<Charge>, ChargeError> {
+    if let Some(charge) = response.extensions().get::<Charge>() {
+        return Ok(Some(charge.clone()));
+    }
+    let Some(header) = response.headers().get(SETTLEMENT_OVERRIDES) else { return Ok(None) };
+    let wrong = || ChargeError::Format(String::from_utf8_lossy(header.as_bytes()).chars().take(64).collect());
+    let overrides: serde_json::Value = serde_json::from_slice(header.as_bytes()).map_err(|_| wrong())?;
+    match overrides.get("amount") {
+        Some(amount) => amount.as_str().ok_or_else(wrong)?.parse().map(Some),
+        None => Ok(None),
     }
 }
 

@@ -148,12 +148,14 @@ async fn the_payment_goes_to_the_origin_that_asked_for_it() {
         assert_eq!((response.status(), response.url().path()), (StatusCode::OK, "/report"), "{name}");
         assert_eq!(facilitator.moved(), 1);
         let elsewhere = Site::serve(Router::new().route("/a", redirect(site.at("/report?secret=1")))).await;
-        match http.get(elsewhere.at("/a")).send().await {
-            Ok(response) => assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT, "{name}"),
-            Err(why) => {
+        match (name, http.get(elsewhere.at("/a")).send().await) {
+            // Ours does not go there; a client that was made without us has gone there before anybody asked us.
+            ("client()", Ok(response)) => assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT),
+            ("middleware", Err(why)) => {
                 let redirected = matches!(PaymentError::of(&why), Some(PaymentError::Redirected { .. }));
-                assert!(redirected && !why.to_string().contains("secret"), "{name}: {why}");
+                assert!(redirected && !why.to_string().contains("secret"), "{why}");
             }
+            other => panic!("{other:?}"),
         }
         assert_eq!(facilitator.moved(), 1, "{name}: nothing more is paid");
     }

@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
-use tollway_core::{FaultKind, PaymentRequired, Price, async_trait};
+use tollway_core::{
+    AccountId, Claim, ClaimKey, FaultKind, Nothing, Payment, PaymentRequired, PlainServer, Plugin, Price, Rejected,
+    Scheme, async_trait,
+};
 use tollway_http::header::{MAX_HEADER, PAYMENT_REQUIRED, PAYMENT_RESPONSE, PAYMENT_SIGNATURE};
 use tollway_http::{Paid, PaymentLayer, escape_html, plain_client};
 use tollway_roles::server::{Protected, ServerHook};
@@ -71,16 +74,43 @@ async fn the_challenge_names_the_configured_origin_and_the_query() {
     assert_eq!(site.challenge("/report?a=1&b=%20").await.resource.url, "https://shop.test/report?a=1&b=%20");
 }
 
+/// A scheme without hints, whose challenges are always the same.
+struct Flat;
+
+impl Scheme for Flat {
+    const NAME: &'static str = "flat";
+    type Payload = Nothing;
+    type Extra = Nothing;
+
+    fn claim(payment: &Payment<'_, Self>) -> Result<Claim, Rejected> {
+        let network = &payment.offer.network;
+        Ok(Claim::new(ClaimKey::new(network, "flat", &[]), AccountId::new(network.clone(), "nobody")))
+    }
+}
+
+const FLAT: Plugin = Plugin::new("flat", "a scheme without hints", |registrar| {
+    registrar.server::<PlainServer<Flat>>("fake:*");
+});
+
 /// A challenge that is always the same is written once; it must not leak what another request was told.
 #[tokio::test]
 async fn rendered_challenges_are_shared_but_errors_are_not() {
-    let (site, facilitator) = report_site().await;
-    facilitator.on_verify([Answer::no("insufficient_funds")]);
-    let payment = pay(&site.offer("/report").await, "n");
+    let network = network();
+    let facilitator = FakeFacilitator::serving("flat", &network);
+    facilitator.on_verify([Answer::no("permit2_allowance_required")]);
+    let route = Route::new("GET /report").accepts(Way::new("flat", &network, PRICE, "payee"));
+    let server = builder().registry(registry_with(&[FLAT])).facilitator(facilitator).route(route);
+    let site = Site::serve(app(server.build().await.unwrap())).await;
+    let unpaid = async || get_plain(&site.at("/report")).await.headers()[PAYMENT_REQUIRED].clone();
+    let first = unpaid().await;
+    assert_eq!(unpaid().await, first);
+    let payment = tollway_core::PaymentPayload::new(site.offer("/report").await, json!({}));
     let refused = site.present("/report", &payment).await;
-    assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
-    assert_eq!(reason(refused.headers()), "insufficient_funds");
-    assert_eq!(site.challenge("/report").await.error.unwrap(), "Payment required");
+    assert_eq!(refused.status(), StatusCode::PRECONDITION_FAILED);
+    assert_eq!(reason(refused.headers()), "permit2_allowance_required");
+    assert_eq!(unpaid().await, first);
+    assert_eq!(site.challenge("/report?other=1").await.resource.url, "https://shop.test/report?other=1");
+    assert_eq!(unpaid().await, first);
 }
 
 #[tokio::test]
@@ -203,13 +233,26 @@ async fn a_pending_settlement_says_so_and_the_same_payment_is_answered_later() {
 
 #[tokio::test]
 async fn settlement_overrides_never_leave_the_house() {
-    let handler = || async { [("settlement-overrides", "{\"amount\":\"1\"}"), ("x-mine", "1")] };
+    // The whole price: all that a scheme with a fixed price can be told.
+    let handler = || async { [("settlement-overrides", "{\"amount\":\"100%\"}"), ("x-mine", "1")] };
     let router = Router::new().route("/report", get(handler)).route("/free", get(handler));
     let (site, _, _) = site_of(router, Route::new("/report")).await;
     let paid = site.present("/report", &pay(&site.offer("/report").await, "n")).await;
     for response in [paid, get_plain(&site.at("/free")).await] {
         assert_eq!(response.headers()["x-mine"], "1");
         assert!(!response.headers().contains_key("settlement-overrides"));
+    }
+}
+
+#[tokio::test]
+async fn a_charge_that_cannot_be_made_charges_nobody() {
+    for amount in ["1", "half", "20000"] {
+        let handler = move || async move { [("settlement-overrides", format!("{{\"amount\":\"{amount}\"}}"))] };
+        let router = Router::new().route("/report", get(handler));
+        let (site, facilitator, _) = site_of(router, Route::new("/report")).await;
+        let paid = site.present("/report", &pay(&site.offer("/report").await, "n")).await;
+        assert_eq!(paid.status(), 500, "{amount}");
+        assert_eq!(facilitator.settles(), 0, "{amount}");
     }
 }
 

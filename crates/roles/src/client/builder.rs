@@ -3,11 +3,10 @@
 use super::{Candidate, Chooser, ClientHook, Engine, PaymentClient, Policy, Purchase, SpendLimit, TimeLimit};
 use crate::setup::{Setup, SetupError, shared_methods};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tollway_core::{ClientConfig, Money};
 
 /// Longest authorization signed unless configured otherwise, in seconds.
@@ -45,7 +44,8 @@ impl PaymentClientBuilder {
         self
     }
 
-    /// Most one payment may cost, such as `"$0.25"`; $1 if left out.
+    /// Most one payment may cost, such as `"$0.25"`; $1 if left out. Dollars are good for the assets that are dollars,
+    /// `"5 EURC"` for that one asset only: see [`SpendLimit`].
     pub fn max_per_payment(mut self, limit: &str) -> Self {
         let parsed = limit.parse::<Money>().map_err(|why| SetupError::Setting(format!("max_per_payment: {why}")));
         self.max_per_payment = self.setup.note(parsed);
@@ -92,7 +92,7 @@ impl PaymentClientBuilder {
     }
 
     /// Configures an extension with the section it reads. Extensions that are linked and need no section work
-    /// without this.
+    /// without this; those that need one are left out without it.
     pub fn extension(mut self, key: &str, section: Value) -> Self {
         self.extensions.insert(key.to_owned(), section);
         self
@@ -104,8 +104,7 @@ impl PaymentClientBuilder {
     /// A mistake in the texts given, or a plug-in missing or doubled.
     pub async fn build(self) -> Result<PaymentClient, SetupError> {
         let parts = self.setup.into_parts()?;
-        let mut policies: Vec<Arc<dyn Policy>> =
-            vec![Arc::new(TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) })];
+        let mut policies: Vec<Arc<dyn Policy>> = Vec::new();
         if !self.unlimited {
             let dollar = || "$1".parse::<Money>().map_err(|why| SetupError::Setting(why.to_string()));
             let limit = match (self.spend_limit, self.max_per_payment) {
@@ -120,16 +119,17 @@ impl PaymentClientBuilder {
         let extensions = super::extensions(&parts, &self.extensions).await?;
         // A key nobody can read is a mistake now, not when the first payment is due.
         for id in parts.network_ids().await {
-            parts.context(&id).await?;
+            parts.context(&parts.network(&id).await?).await?;
         }
         Ok(PaymentClient {
             engine: Arc::new(Engine {
                 parts,
+                time_limit: TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) },
                 policies,
                 chooser: self.chooser,
                 hooks: self.hooks,
                 extensions,
-                ready: Mutex::new(HashMap::new()),
+                ready: Mutex::default(),
             }),
         })
     }

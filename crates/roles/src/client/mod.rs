@@ -1,6 +1,7 @@
 //! The client engine: which offer to pay, and signing it. It knows no transport.
 
 mod builder;
+mod choose;
 mod error;
 mod hooks;
 mod policy;
@@ -10,21 +11,16 @@ pub use error::PayError;
 pub use hooks::ClientHook;
 pub use policy::{Candidate, PinnedPayees, Policy, Purchase, SpendLimit, TimeLimit};
 
-use crate::setup::{Parts, SetupError};
-use std::collections::HashMap;
+use crate::setup::Parts;
+use choose::Ready;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use tokio::sync::Mutex;
-use tollway_core::erased::ClientDyn;
+use std::sync::{Arc, Mutex};
 use tollway_core::{
-    ClientExtension, Flow, Network, NetworkId, Object, PartKind, PaymentPayload, PaymentRequired, PaymentRequirements,
-    RegistryError, SettleResponse, X402_VERSION, json,
+    ClientExtension, Object, PartKind, PaymentPayload, PaymentRequired, RegistryError, SettleResponse, X402_VERSION,
+    echo_is_faithful,
 };
-
-/// Most (scheme, network) pairs kept ready. A challenge may name any number of networks.
-const MAX_READY: usize = 64;
-/// Most offers of a challenge that are looked at.
-const MAX_OFFERS: usize = 64;
 
 /// A client that pays. Cheap to clone. Transports call it with the challenges they meet.
 #[derive(Clone)]
@@ -42,18 +38,14 @@ type Chooser = Arc<dyn Fn(&Purchase<'_>, &[Candidate]) -> Option<usize> + Send +
 
 struct Engine {
     parts: Parts,
+    /// Looked at before any network is opened.
+    time_limit: TimeLimit,
     policies: Vec<Arc<dyn Policy>>,
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: Vec<Arc<dyn ClientExtension>>,
-    /// Paying sides, made when a challenge first asks for them.
-    ready: Mutex<HashMap<(&'static str, NetworkId), Ready>>,
-}
-
-#[derive(Clone)]
-struct Ready {
-    side: Arc<dyn ClientDyn>,
-    network: Arc<dyn Network>,
+    /// Paying sides of offers that policies allowed, those used last at the end.
+    ready: Mutex<Vec<Ready>>,
 }
 
 impl PaymentClient {
@@ -96,7 +88,7 @@ impl PaymentClient {
         for hook in &self.engine.hooks {
             hook.before_payment(&purchase, &offer).await.map_err(PayError::Refused)?;
         }
-        let signed = ready.side.sign(&offer, &required.resource).await.map_err(PayError::Sign)?;
+        let signed = ready.side().sign(&offer, &required.resource).await.map_err(PayError::Sign)?;
         let mut payment = PaymentPayload::new(offer, signed.payload);
         payment.resource = Some(required.resource.clone());
         payment.extensions.clone_from(&required.extensions);
@@ -127,7 +119,7 @@ impl PaymentClient {
     /// How many (scheme, network) pairs are kept ready.
     #[doc(hidden)]
     pub fn kept(&self) -> usize {
-        self.engine.ready.try_lock().map_or(0, |ready| ready.len())
+        self.engine.ready().len()
     }
 
     fn declared<'a>(&'a self, required: &'a PaymentRequired) -> impl Iterator<Item = &'a Arc<dyn ClientExtension>> {
@@ -141,11 +133,9 @@ impl PaymentClient {
             let key = extension.key();
             let declared = required.extensions.as_ref().and_then(|extensions| extensions.get(key)).cloned();
             extension.enrich(required, payment).await.map_err(|why| PayError::Extension { key, why })?;
-            let kept = payment.extensions.as_ref().and_then(|extensions| extensions.get(key));
-            let faithful = match (&declared, kept) {
-                (Some(declared), Some(kept)) => json::is_subset(declared, kept),
-                (declared, kept) => declared.is_none() == kept.is_none(),
-            };
+            let kept = payment.extensions.as_ref().is_some_and(|extensions| extensions.contains_key(key));
+            let echoed = payment.extensions.as_ref();
+            let faithful = kept && echo_is_faithful(key, declared.as_ref(), echoed, &extension.echo());
             if !faithful {
                 let why = format!("the extension `{key}` changed what the server declared");
                 return Err(PayError::Refused(why));
@@ -153,105 +143,28 @@ impl PaymentClient {
         }
         Ok(())
     }
-
-    /// The offer to pay: what is understood, allowed, and chosen.
-    async fn choose(&self, purchase: &Purchase<'_>) -> Result<(PaymentRequirements, Ready), PayError> {
-        let mut reasons = Vec::new();
-        let mut candidates: Vec<(Candidate, Ready)> = Vec::new();
-        for offer in purchase.required.accepts.iter().take(MAX_OFFERS) {
-            match self.consider(purchase, offer).await {
-                Ok(ready) => candidates.push((Candidate::new(offer.clone(), ready.network.clone()), ready)),
-                Err(why) => {
-                    let name: String = format!("{} on {}", offer.scheme, offer.network).chars().take(96).collect();
-                    reasons.push((name, why));
-                }
-            }
-        }
-        // Paying after the work is done is safer than before: keep the other flows only where nothing else is offered.
-        let authorized = |(candidate, _): &(Candidate, Ready)| candidate.offer.flow() == Ok(Flow::Authorization);
-        if candidates.iter().any(authorized) {
-            candidates.retain(authorized);
-        }
-        if candidates.is_empty() {
-            return Err(PayError::NoOffer(reasons));
-        }
-        let chosen = match &self.engine.chooser {
-            Some(chooser) => {
-                let offered: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.clone()).collect();
-                chooser(purchase, &offered).filter(|chosen| *chosen < candidates.len())
-            }
-            None => Some(0),
-        };
-        match chosen {
-            Some(chosen) => {
-                let (candidate, ready) = candidates.swap_remove(chosen);
-                Ok((candidate.offer, ready))
-            }
-            None => Err(PayError::Refused("the chooser chose none of the offers".to_owned())),
-        }
-    }
-
-    /// Whether an offer can be paid and may be.
-    async fn consider(&self, purchase: &Purchase<'_>, offer: &PaymentRequirements) -> Result<Ready, String> {
-        let flow = offer.flow().map_err(|name| format!("its payment flow `{name}` is not known"))?;
-        let ready = self.ready(&offer.scheme, &offer.network).await?;
-        if !ready.side.flows().contains(&flow) {
-            return Err(format!("`{}` is not paid `{flow}` by this client", offer.scheme));
-        }
-        let candidate = Candidate::new(offer.clone(), ready.network.clone());
-        self.engine.policies.iter().try_for_each(|policy| policy.allows(purchase, &candidate))?;
-        Ok(ready)
-    }
-
-    /// The paying side for a scheme on a network this client has a key for.
-    async fn ready(&self, scheme: &str, id: &NetworkId) -> Result<Ready, String> {
-        let engine = &self.engine;
-        if !engine.parts.has_signer(id) {
-            return Err(format!("no key is configured for {id}; add .key(\"{id}\", \"env:MY_KEY\")"));
-        }
-        let names = engine.parts.schemes(PartKind::SchemeClient, id);
-        let Some(name) = names.iter().copied().find(|name| *name == scheme) else {
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(format!("no plug-in pays this scheme on {id} (registered: {known})"));
-        };
-        let key = (name, id.clone());
-        if let Some(ready) = engine.ready.lock().await.get(&key) {
-            return Ok(ready.clone());
-        }
-        let made = self.make(name, id).await.map_err(|why| why.to_string())?;
-        let mut ready = engine.ready.lock().await;
-        if ready.len() < MAX_READY {
-            ready.insert(key, made.clone());
-        }
-        Ok(made)
-    }
-
-    async fn make(&self, name: &str, id: &NetworkId) -> Result<Ready, SetupError> {
-        let parts = &self.engine.parts;
-        let cx = parts.context(id).await?;
-        let section = parts.shared.scheme(name, id);
-        let side = parts.registry.client(name, id, section, cx).await?;
-        Ok(Ready { side, network: parts.network(id).await? })
-    }
 }
 
-/// The section of an extension that needs none.
-fn empty_section() -> serde_json::Value {
-    serde_json::Value::Object(Object::new())
-}
-
-/// Makes every registered client extension that accepts an empty section: clients understand what is linked.
+/// Makes the client extensions that are configured, and those linked that need no section: clients understand what is
+/// linked.
 async fn extensions(
     parts: &Parts,
-    sections: &std::collections::BTreeMap<String, serde_json::Value>,
+    sections: &BTreeMap<String, Value>,
 ) -> Result<Vec<Arc<dyn ClientExtension>>, RegistryError> {
+    let make = |key, section: Value| parts.registry.client_extension(key, section, parts.cx.clone());
     let mut made = Vec::new();
     for (key, section) in sections {
-        made.push(parts.registry.client_extension(key, section.clone(), parts.cx.clone()).await?);
+        made.push(make(key, section.clone()).await?);
     }
     let linked = parts.registry.parts().iter().filter(|part| part.kind() == PartKind::ClientExtension);
     for part in linked.filter(|part| !sections.contains_key(part.name())) {
-        made.push(parts.registry.client_extension(part.name(), empty_section(), parts.cx.clone()).await?);
+        match make(part.name(), Value::Object(Object::new())).await {
+            Ok(extension) => made.push(extension),
+            Err(RegistryError::Build { why, .. }) => {
+                tracing::debug!(key = part.name(), %why, "an extension is linked and not configured; left out");
+            }
+            Err(why) => return Err(why),
+        }
     }
     Ok(made)
 }

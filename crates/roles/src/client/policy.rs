@@ -1,5 +1,6 @@
 //! Policies: which offers a client is willing to pay. Each may drop offers and must say why.
 
+use crate::origin;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
@@ -58,7 +59,13 @@ where
     }
 }
 
-/// The default guard: only assets the network's own table knows, and at most so much for one payment.
+/// The default guard: at most so much for one payment, in assets whose worth is known.
+///
+/// A limit in dollars holds for the assets of the network's own table that are dollars: its first, and those marked so
+/// ([`Asset::dollar`]). A limit with a ticker holds for the asset of that ticker and for no other. Whatever else is to
+/// be paid in needs a limit of its own ([`SpendLimit::asset`]).
+///
+/// [`Asset::dollar`]: tollway_core::Asset::dollar
 #[derive(Debug, Clone)]
 pub struct SpendLimit {
     per_payment: Money,
@@ -67,18 +74,18 @@ pub struct SpendLimit {
 }
 
 impl SpendLimit {
-    /// A limit in dollars of known assets.
+    /// A limit in dollars, or in one known asset: `"$1"`, `"5 EURC"`.
     pub fn per_payment(limit: Money) -> Self {
         Self { per_payment: limit, own: BTreeMap::new() }
     }
 
-    /// The same with another limit in dollars.
+    /// The same with another limit for known assets.
     pub(super) fn at_most(self, limit: Money) -> Self {
         Self { per_payment: limit, ..self }
     }
 
-    /// Allows another asset, up to so many atomic units in one payment. For a known asset this replaces the limit in
-    /// dollars.
+    /// Allows another asset, up to so many atomic units in one payment. For a known asset this replaces the limit it
+    /// had.
     pub fn asset(mut self, network: &str, address: &str, limit: Amount) -> Self {
         self.own.insert((network.to_owned(), address.to_owned()), limit);
         self
@@ -92,33 +99,47 @@ impl SpendLimit {
         let mut own = self.own.iter().filter(|((at, _), _)| at == network);
         own.find(|((_, address), _)| canonical(address).as_ref() == Some(&wanted)).map(|(_, limit)| *limit)
     }
+
+    /// The limit for known assets, in units of the asset offered.
+    fn known(&self, candidate: &Candidate) -> Result<Amount, String> {
+        let Candidate { offer, network } = candidate;
+        let table = network.assets();
+        let Some(asset) = network.asset(&offer.asset) else {
+            let known: Vec<_> = table.iter().map(|asset| asset.symbol.as_str()).collect();
+            return Err(format!(
+                "{} is no asset known on {} (known: {}); allow it with SpendLimit::asset",
+                offer.asset,
+                offer.network,
+                known.join(", ")
+            ));
+        };
+        let limit = &self.per_payment;
+        let meant = match limit.symbol() {
+            Some(symbol) => asset.symbol.eq_ignore_ascii_case(symbol),
+            None => asset.dollar || table.first().is_some_and(|first| first.address == asset.address),
+        };
+        match meant {
+            true => limit.to_amount(asset.decimals).map_err(|why| why.to_string()),
+            false => Err(format!(
+                "the limit of {limit} does not say how much {} may be paid; allow {} with SpendLimit::asset",
+                asset.symbol, asset.address
+            )),
+        }
+    }
 }
 
 impl Policy for SpendLimit {
     fn allows(&self, _: &Purchase<'_>, candidate: &Candidate) -> Result<(), String> {
-        let offer = &candidate.offer;
         let limit = match self.own(candidate) {
             Some(limit) => limit,
-            None => {
-                let asset = candidate.network.asset(&offer.asset).ok_or_else(|| {
-                    let known: Vec<_> = candidate.network.assets().iter().map(|asset| asset.symbol.as_str()).collect();
-                    format!(
-                        "{} is no asset known on {} (known: {}); allow it with SpendLimit::asset",
-                        offer.asset,
-                        offer.network,
-                        known.join(", ")
-                    )
-                })?;
-                self.per_payment.to_amount(asset.decimals).map_err(|why| why.to_string())?
-            }
+            None => self.known(candidate)?,
         };
-        if offer.amount > limit {
-            return Err(format!(
-                "{} units are above the limit of {limit} for one payment; raise it with SpendLimit",
-                offer.amount
-            ));
+        match candidate.offer.amount {
+            amount if amount > limit => {
+                Err(format!("{amount} units are above the limit of {limit} for one payment; raise it with SpendLimit"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -129,9 +150,10 @@ pub struct TimeLimit {
     pub longest: NonZeroU64,
 }
 
-impl Policy for TimeLimit {
-    fn allows(&self, _: &Purchase<'_>, candidate: &Candidate) -> Result<(), String> {
-        let asked = candidate.offer.max_timeout_seconds;
+impl TimeLimit {
+    /// What there is to check needs no network.
+    pub(super) fn check(self, offer: &PaymentRequirements) -> Result<(), String> {
+        let asked = offer.max_timeout_seconds;
         match asked > self.longest {
             true => Err(format!(
                 "an authorization valid for {asked} seconds is asked for, at most {} are signed; raise it with max_timeout",
@@ -142,23 +164,55 @@ impl Policy for TimeLimit {
     }
 }
 
+impl Policy for TimeLimit {
+    fn allows(&self, _: &Purchase<'_>, candidate: &Candidate) -> Result<(), String> {
+        self.check(&candidate.offer)
+    }
+}
+
 /// Pays an origin only to the recipients pinned for it. Origins without a pin are not held to anything.
+///
+/// Origins are compared as browsers do: letter case of scheme and host, the scheme's own port and a trailing slash are
+/// no difference.
 #[derive(Debug, Clone, Default)]
 pub struct PinnedPayees {
     pins: BTreeMap<String, Vec<String>>,
+    /// The first pin for something that is no origin. A pin that can never hold must not pass for one that does.
+    mistake: Option<String>,
 }
 
 impl PinnedPayees {
-    /// Pins a recipient, in any spelling, for an origin such as `https://api.example.com`. Several may be pinned.
+    /// Pins a recipient, in any spelling, for an origin such as `https://api.example.com`. Several may be pinned. After
+    /// a pin for what is no origin, nothing is paid at all.
     pub fn pin(mut self, origin: impl Into<String>, pay_to: impl Into<String>) -> Self {
-        self.pins.entry(origin.into()).or_default().push(pay_to.into());
+        let origin = origin.into();
+        match origin::normalize(&origin) {
+            Some(origin) => self.pins.entry(origin).or_default().push(pay_to.into()),
+            None => drop(self.mistake.get_or_insert(origin)),
+        }
         self
     }
 }
 
 impl Policy for PinnedPayees {
     fn allows(&self, purchase: &Purchase<'_>, candidate: &Candidate) -> Result<(), String> {
-        let Some(pins) = self.pins.get(purchase.origin) else { return Ok(()) };
+        if let Some(mistake) = &self.mistake {
+            return Err(format!(
+                "a payee is pinned for `{mistake}`, which is no origin; pin `https://host` or `https://host:port`"
+            ));
+        }
+        let origin = origin::normalize(purchase.origin);
+        let pins = match &origin {
+            Some(origin) => self.pins.get(origin),
+            None if self.pins.is_empty() => None,
+            None => {
+                return Err(format!(
+                    "`{}` is no origin that could be looked up among the pinned payees",
+                    purchase.origin
+                ));
+            }
+        };
+        let Some(pins) = pins else { return Ok(()) };
         let canonical = |address: &str| candidate.network.canonical(address).ok();
         let asked = canonical(&candidate.offer.pay_to);
         match asked.is_some() && pins.iter().any(|pin| canonical(pin) == asked) {

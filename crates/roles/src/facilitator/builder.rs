@@ -67,13 +67,14 @@ impl LocalFacilitatorBuilder {
         let parts = self.setup.into_parts()?;
         let mut sides = BTreeMap::new();
         for id in parts.network_ids().await {
-            let cx = parts.context(&id).await?;
+            let network = parts.network(&id).await?;
+            let cx = parts.context(&network).await?;
             let mut schemes = BTreeMap::new();
             for name in parts.schemes(PartKind::SchemeFacilitator, &id) {
                 let section = parts.shared.scheme(name, &id);
                 schemes.insert(name, parts.registry.facilitator(name, &id, section, cx.clone()).await?);
             }
-            sides.insert(id.clone(), Served { network: parts.network(&id).await?, schemes });
+            sides.insert(id, Served { network, schemes });
         }
         if sides.is_empty() {
             let why =

@@ -4,7 +4,7 @@ use super::admitted::{Admitted, Deal, Granted};
 use super::challenge::{self, Offers};
 use super::claim::{ClaimGuard, Claimed, released};
 use super::live::LiveRoute;
-use super::offers::Offer;
+use super::offers::{Kind, Offer, ReadyWay};
 use super::refusal::Refusal;
 use super::{Admission, Engine, Protected, ReadyRoute, ResourceServer};
 use crate::random;
@@ -52,8 +52,12 @@ impl ResourceServer {
         if raw.x402_version != X402_VERSION {
             return Err(refuse(&codes::INVALID_X402_VERSION));
         }
-        let Some(offer) = find_offer(&offers, live, &raw, engine.clock.now()) else {
-            return Err(refuse(&codes::NO_MATCHING_REQUIREMENTS));
+        let offer = match find_offer(&offers, &raw) {
+            Some(offer) => offer,
+            None => {
+                let former = former(route, live, request, engine.clock.now()).await?;
+                find_offer(&former, &raw).ok_or_else(|| refuse(&codes::NO_MATCHING_REQUIREMENTS))?
+            }
         };
         if !echo_holds(engine, route, request, &offers, &raw) {
             return Err(refuse(&codes::EXTENSION_ECHO_MISMATCH));
@@ -152,29 +156,48 @@ async fn unpaid(
 /// The offers of this request: those kept, and those priced for it.
 async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request) -> Result<Offers, Refusal> {
     let mut offers = Vec::with_capacity(live.ways.len());
-    let mut shared = None;
+    let shared = live.ways.iter().any(|way| way.fixed.is_none()).then(|| request.to_shared());
     for (ready, way) in route.ways.iter().zip(&live.ways) {
         offers.push(match &way.fixed {
             Some(fixed) => fixed.clone(),
-            None => {
-                let request = Some(shared.get_or_insert_with(|| request.to_shared()).clone());
-                ready.offers(&way.kinds, &request).await.map_err(|why| {
-                    tracing::error!(route = %route.pattern, %why, "a request could not be priced");
-                    Refusal::Internal
-                })?
-            }
+            None => price(route, ready, &way.kinds, &shared).await?,
         });
     }
-    if offers.iter().all(|offers| offers.is_empty()) && !route.ways.is_empty() {
-        return Err(Refusal::Unavailable("no facilitator for this resource can be reached".to_owned()));
+    match challenge::nothing(&offers) {
+        true => Err(Refusal::Unavailable("no facilitator for this resource can be reached".to_owned())),
+        false => Ok(offers),
+    }
+}
+
+/// The offers made to this request a moment ago, before a facilitator said something else about itself.
+async fn former(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request, now: u64) -> Result<Offers, Refusal> {
+    let mut offers = Vec::new();
+    let shared = live.ways.iter().any(|way| !way.former.is_empty()).then(|| request.to_shared());
+    for (ready, way) in route.ways.iter().zip(&live.ways) {
+        let payable = way.former.iter().filter(|(_, until)| *until >= now);
+        let kinds: Vec<_> = payable.map(|(kind, _)| kind.clone()).collect();
+        if !kinds.is_empty() {
+            offers.push(price(route, ready, &kinds, &shared).await?);
+        }
     }
     Ok(offers)
 }
 
-/// The offer a payment answers: any that the route can make, and those it made a moment ago.
-fn find_offer(offers: &Offers, live: &LiveRoute, raw: &PaymentPayload, now: u64) -> Option<Arc<Offer>> {
-    let retired = live.retired.iter().filter(|(_, until)| *until >= now).map(|(offer, _)| offer);
-    let mut all = offers.iter().flat_map(|offers| offers.iter()).chain(retired);
+async fn price(
+    route: &ReadyRoute,
+    ready: &ReadyWay,
+    kinds: &[Kind],
+    request: &Option<Arc<dyn Request>>,
+) -> Result<Arc<[Arc<Offer>]>, Refusal> {
+    ready.offers(kinds, request).await.map_err(|why| {
+        tracing::error!(route = %route.pattern, %why, "a request could not be priced");
+        Refusal::Internal
+    })
+}
+
+/// The offer a payment answers.
+fn find_offer(offers: &Offers, raw: &PaymentPayload) -> Option<Arc<Offer>> {
+    let mut all = offers.iter().flat_map(|offers| offers.iter());
     all.find(|offer| matches_offer(&offer.requirements, &raw.accepted, offer.scheme.dynamic_extra())).cloned()
 }
 

@@ -5,6 +5,7 @@ use super::claim::{ClaimGuard, released};
 use super::offers::Offer;
 use super::refusal::Refusal;
 use super::{Canceled, Charge, ChargeError, Handled, ReadyRoute, ResourceServer};
+use crate::task::to_the_end;
 use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -80,7 +81,7 @@ pub struct Admitted {
 
 enum Stage {
     /// Verified; settlement follows the handler.
-    Verified(ClaimGuard, Caller),
+    Verified(Box<ClaimGuard>, Caller),
     /// Settled before the handler.
     Settled(Box<Delivery>),
 }
@@ -155,7 +156,7 @@ impl Admitted {
                 self.deal.canceled(Canceled::HandlerFailed).await;
                 Finished::Release { receipt: None, attach: Vec::new() }
             }
-            Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), guard, caller).await {
+            Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), *guard, caller).await {
                 Ok(Delivery { settled, receipt, attach, guard }) => {
                     guard.delivered(settled);
                     Finished::Release { receipt: Some(receipt), attach }
@@ -223,7 +224,7 @@ impl Deal {
     }
 
     pub(super) fn verified(self, guard: ClaimGuard, caller: Caller) -> Admitted {
-        Admitted { deal: self, stage: Some(Stage::Verified(guard, caller)) }
+        Admitted { deal: self, stage: Some(Stage::Verified(Box::new(guard), caller)) }
     }
 
     /// Settles before the handler: the upfront flow, and payments that were sent before.
@@ -256,13 +257,10 @@ impl Deal {
         }
     }
 
-    /// Settles in a task of its own, so that a client that leaves loses nothing: the delivery nobody waits for is
+    /// Settles to the end, so that a client that leaves loses nothing: the delivery nobody waits for is
     /// dropped, and its guard writes down that the money moved.
     async fn spawn_settle(deal: Self, guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
-        let task = tokio::spawn(async move { deal.settle(guard, caller).await });
-        task.await.unwrap_or_else(|why| {
-            Err(internal(Fault::new(FaultKind::Internal, "settling ended abnormally").source(why).maybe_sent()))
-        })
+        to_the_end(async move { deal.settle(guard, caller).await }).await.map_err(internal)?
     }
 
     async fn settle(self, mut guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {

@@ -112,7 +112,8 @@ impl ResourceServerBuilder {
 
     /// Makes every plug-in the routes need, asks the facilitators what they support, and checks every route.
     ///
-    /// Facilitators that cannot be reached are no error here: they are asked again when the first request comes.
+    /// Facilitators that cannot be reached are no error here: they are asked again when requests come. Routes that only
+    /// they could settle are unavailable until then.
     ///
     /// # Errors
     /// A route that cannot work, a plug-in that is missing or refused its section.
@@ -142,7 +143,7 @@ impl ResourceServerBuilder {
             Ok(_) => {}
             Err(SyncError::Setup(why)) => return Err(why),
             Err(SyncError::Unreachable(why)) => {
-                tracing::warn!(%why, "no facilitator can be reached yet; trying again with the first request");
+                tracing::warn!(%why, "no facilitator can be reached yet; trying again when requests come");
             }
         }
         Ok(ResourceServer { engine })
@@ -175,7 +176,8 @@ async fn ready_route(
     let mut ready_ways = Vec::with_capacity(ways.len());
     for way in ways {
         let id = way.network.parse().map_err(|why: tollway_core::CaipError| mistake(None, why.to_string()))?;
-        let cx = parts.context(&id).await?;
+        let network = parts.network(&id).await?;
+        let cx = parts.context(&network).await?;
         let section = parts.shared.scheme(&way.scheme, &id);
         let scheme = parts.registry.server(&way.scheme, &id, section, cx).await.map_err(|why| match why {
             why @ tollway_core::RegistryError::Unknown { kind: PartKind::SchemeServer, .. } => {
@@ -190,7 +192,7 @@ async fn ready_route(
             let why = format!("`{}` cannot be paid `{flow}`; it can be paid {}", way.scheme, known.join(", "));
             return Err(mistake(Some("unsupported_payment_flow"), why));
         }
-        let ready = ReadyWay { network: parts.network(&id).await?, scheme, flow, way };
+        let ready = ReadyWay { network, scheme, flow, way };
         if let Some(why) = ready.price_mistake() {
             return Err(mistake(None, why));
         }

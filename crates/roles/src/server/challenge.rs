@@ -10,16 +10,26 @@ use tollway_core::{Declaring, ErrorCode, Object, PaymentRequired, PaymentRequire
 /// The offers of a request, way by way; the first of each way is the one advertised.
 pub(super) type Offers = Vec<Arc<[Arc<Offer>]>>;
 
-/// The challenge of a route whose offers never change, for its plainest spelling. `None` where challenges differ.
+/// The challenge of a route whose offers never change, for its plainest spelling. `None` where challenges differ, and
+/// where there is nothing to offer yet.
 pub(super) fn fixed(engine: &Engine, route: &ReadyRoute, live: &LiveRoute) -> Option<Arc<Challenge>> {
     let path = route.pattern.literal()?;
     let hints = route.ways.iter().any(|ready| !ready.scheme.dynamic_extra().is_empty());
     if hints || route.extensions.iter().any(|(extension, _)| extension.dynamic()) {
         return None;
     }
-    let offers: Option<Offers> = live.ways.iter().map(|way| way.fixed.clone()).collect();
+    let offers: Offers = live.ways.iter().map(|way| way.fixed.clone()).collect::<Option<_>>()?;
+    if nothing(&offers) {
+        return None;
+    }
     let url = route.url.clone().unwrap_or_else(|| format!("{}{path}", engine.origin));
-    Some(Arc::new(Challenge::new(required(route, url, &offers?, &codes::PAYMENT_REQUIRED))))
+    Some(Arc::new(Challenge::new(required(route, url, &offers, &codes::PAYMENT_REQUIRED))))
+}
+
+/// Whether there are ways to pay and no offer for any of them. An empty `accepts` would say that the resource cannot be
+/// paid for.
+pub(super) fn nothing(offers: &Offers) -> bool {
+    !offers.is_empty() && offers.iter().all(|offers| offers.is_empty())
 }
 
 /// A challenge for one request.

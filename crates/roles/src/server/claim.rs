@@ -1,10 +1,9 @@
 //! [`ClaimGuard`]: a claim this request holds. However the request ends, the claim ends too.
 
+use crate::task::{leave_to_end, to_the_end};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, ErrorCode, Fault, FaultKind, Found, LedgerHandle, Outcome, Rejected, Settled, Taken,
-    codes,
+    Caller, ClaimKey, ClaimRow, ErrorCode, Fault, Found, LedgerHandle, Outcome, Rejected, Settled, Taken, codes,
 };
 
 /// A claim held. Dropped without a word, it writes its fallback: a fresh claim is released, one taken over goes back
@@ -28,10 +27,10 @@ pub(super) enum Claimed {
 }
 
 impl ClaimGuard {
-    /// Claims a payment. Runs in a task of its own: if the request ends meanwhile, the claim still ends.
+    /// Claims a payment. If the request ends meanwhile, the claim still ends.
     pub(super) async fn take(ledger: LedgerHandle, row: ClaimRow) -> Result<Claimed, Fault> {
         let runtime = Handle::current();
-        let task = tokio::spawn(async move {
+        to_the_end(async move {
             let key = row.claim.key.clone();
             let guard = |fallback| Self { ledger: ledger.clone(), key, fallback: Some(fallback), runtime };
             match ledger.take(&row).await? {
@@ -43,8 +42,8 @@ impl ClaimGuard {
                     _ => Claimed::Foreign,
                 }),
             }
-        });
-        task.await.unwrap_or_else(|why| Err(Fault::new(FaultKind::Internal, "claiming ended abnormally").source(why)))
+        })
+        .await?
     }
 
     /// Where tasks outlive the request.
@@ -73,8 +72,8 @@ impl ClaimGuard {
     /// Ends the claim. The outcome is written even if the caller does not wait for it.
     pub(super) async fn resolve(mut self, outcome: Outcome) {
         self.fallback = None;
-        if let Err(why) = self.write(outcome).await {
-            tracing::error!(key = %self.key, %why, "writing the outcome of a claim ended abnormally");
+        if let Err(why) = to_the_end(self.write(outcome)).await {
+            tracing::error!(key = %self.key, %why, "the outcome of a claim may not have been written");
         }
     }
 
@@ -82,16 +81,17 @@ impl ClaimGuard {
     /// can leave and the books say that it was served.
     pub(super) fn delivered(mut self, settled: Settled) {
         self.fallback = None;
-        drop(self.write(Outcome::Settled(settled)));
+        leave_to_end(&self.runtime, self.write(Outcome::Settled(settled)));
     }
 
-    fn write(&self, outcome: Outcome) -> JoinHandle<()> {
+    fn write(&self, outcome: Outcome) -> impl Future<Output = ()> + Send + use<> {
         let (ledger, key) = (self.ledger.clone(), self.key.clone());
-        self.runtime.spawn(async move {
-            if let Err(why) = ledger.resolve(&[(key.clone(), outcome)]).await {
-                tracing::error!(%key, %why, "the outcome of a claim could not be written; it stays open");
+        async move {
+            let outcomes = [(key, outcome)];
+            if let Err(why) = ledger.resolve(&outcomes).await {
+                tracing::error!(key = %outcomes[0].0, %why, "the outcome of a claim could not be written; it stays open");
             }
-        })
+        }
     }
 }
 
@@ -103,8 +103,7 @@ pub(super) fn released(code: ErrorCode) -> Outcome {
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         if let Some(outcome) = self.fallback.take() {
-            // Nobody waits for it here; the task runs to its end by itself.
-            drop(self.write(outcome));
+            leave_to_end(&self.runtime, self.write(outcome));
         }
     }
 }

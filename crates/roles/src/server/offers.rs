@@ -1,6 +1,7 @@
 //! Offers: what a route's ways become once it is known which facilitator can settle them.
 
 use super::route::{Source, Way};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use tollway_core::erased::ServerDyn;
 use tollway_core::{Facilitator, Flow, Network, PaymentRequirements, Price, Request, SupportedKind};
@@ -23,13 +24,20 @@ pub(super) struct Offer {
     pub(super) scheme: Arc<dyn ServerDyn>,
 }
 
+/// A facilitator, and what it said about a scheme on a network.
+pub(super) type Kind = (Arc<dyn Facilitator>, SupportedKind);
+
 /// A way with the facilitators that can settle it, best first, and what each said about it.
 pub(super) struct LiveWay {
-    pub(super) kinds: Vec<(Arc<dyn Facilitator>, SupportedKind)>,
+    pub(super) kinds: Vec<Kind>,
     /// The offers, where neither price nor recipient depends on the request.
     pub(super) fixed: Option<Arc<[Arc<Offer>]>>,
+    /// What offers were made of before, with the Unix second until which they are payable.
+    pub(super) former: Vec<(Kind, u64)>,
 }
 
+/// Seconds an authorization may stay valid unless the way says otherwise.
+const LONGEST: NonZeroU64 = NonZeroU64::new(300).expect("300 is not zero");
 /// Keys of `extra` that only schemes and the engine write.
 const RESERVED: [&str; 2] = ["assetTransferMethod", "paymentFlow"];
 
@@ -39,10 +47,15 @@ impl ReadyWay {
         self.way.price.value().is_some() && self.way.pay_to.value().is_some()
     }
 
+    /// How long its offers stay payable.
+    pub(super) fn longest(&self) -> NonZeroU64 {
+        self.way.max_timeout_seconds.unwrap_or(LONGEST)
+    }
+
     /// One offer for each facilitator that can settle it.
     pub(super) async fn offers(
         &self,
-        kinds: &[(Arc<dyn Facilitator>, SupportedKind)],
+        kinds: &[Kind],
         request: &Option<Arc<dyn Request>>,
     ) -> Result<Arc<[Arc<Offer>]>, String> {
         let price = self.way.price.get(request).await?.map_err(|why| why.to_string())?;
@@ -82,9 +95,7 @@ impl ReadyWay {
             _ => return Err("this kind of price is not understood here".to_owned()),
         };
         let mut draft = PaymentRequirements::new(&self.way.scheme, id.clone(), amount, asset, pay_to);
-        if let Some(seconds) = self.way.max_timeout_seconds {
-            draft = draft.with_timeout(seconds);
-        }
+        draft = draft.with_timeout(self.longest());
         for (key, value) in more.into_iter().chain(&self.way.extra).flatten() {
             if RESERVED.contains(&key.as_str()) {
                 return Err(format!("`extra.{key}` belongs to the scheme; set the asset's or the route's own option"));

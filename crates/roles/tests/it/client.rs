@@ -55,10 +55,21 @@ async fn only_known_assets_unless_told() {
     assert!(pay(builder().spend_limit(limit.clone()), vec![strange.clone()]).await.is_ok(), "however it is spelt");
     strange.amount = Amount::from(6);
     assert!(pay(builder().spend_limit(limit), vec![strange]).await.is_err());
-    // A known asset with other decimals: one euro is 100 units.
-    let mut euro = offer("fake:client", 101);
-    euro.asset = EURO.to_owned();
-    assert!(pay(builder(), vec![euro]).await.unwrap_err().contains("above the limit of 100"));
+}
+
+#[tokio::test]
+async fn a_limit_in_dollars_is_for_dollars() {
+    let euro = |amount| {
+        let mut euro = offer("fake:client-dollars", amount);
+        euro.asset = EURO.to_owned();
+        euro
+    };
+    let why = pay(builder(), vec![euro(1)]).await.unwrap_err();
+    assert!(why.contains("FEUR") && why.contains("SpendLimit::asset"), "{why}");
+    let limit = SpendLimit::per_payment("$1".parse().unwrap()).asset("fake:client-dollars", EURO, Amount::from(100));
+    assert!(pay(builder().spend_limit(limit.clone()), vec![euro(100)]).await.is_ok());
+    let why = pay(builder().spend_limit(limit), vec![euro(101)]).await.unwrap_err();
+    assert!(why.contains("above the limit of 100"), "{why}");
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
 //! The three engines together, on the fake chain and with scripted facilitators.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod client;
 mod downgrade;
 mod facilitator;
+mod guards;
+mod live;
 mod plugin;
+mod purchases;
 mod server;
+mod stores;
 mod support;

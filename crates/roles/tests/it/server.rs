@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 use tollway_core::{FaultKind, Paid, PaymentPayload, Price, Request, Settled, SupportedKind};
 use tollway_roles::server::{Canceled, Finished, Protected, ServerHook};
@@ -119,47 +118,9 @@ async fn dropping_an_admission_gives_the_claim_back() {
     released(admitted(server.admit(&paid("/report", &payment)).await).finish(true).await);
 }
 
-/// Cancels a paid request after every number of polls, and presents the payment again: it is always answered in the
-/// end, and the money moves exactly once.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_client_leaves_at_every_await() {
-    let mut ended_early = 0;
-    for polls in 0..60 {
-        let network = format!("fake:server-leaves-{polls}");
-        let chain = FakeChain::at(&network);
-        let server = builder().facilitator(local(&network).await).route(route(&network)).build().await.unwrap();
-        let offer = first_offer(&server, "/report").await;
-        // Every call of the chain takes a moment, so that there is something to leave in the middle of.
-        let script = Script { delay_ms: 3, ..Script::default() };
-        let payload = FakePayload::new("alice", "n1", &offer).scripted(script);
-        let request = paid("/report", &fixtures::fake_payment(&offer, &payload));
-        let mut serve = Box::pin(async {
-            let admitted = admitted(server.admit(&request).await);
-            released(admitted.finish(true).await)
-        });
-        let mut done = false;
-        for _ in 0..polls {
-            let polled = std::future::poll_fn(|cx| Poll::Ready(serve.as_mut().poll(cx))).await;
-            if polled.is_ready() {
-                done = true;
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        drop(serve);
-        settle_down().await;
-        if !done {
-            ended_early += 1;
-            let receipt = released(admitted(server.admit(&request).await).finish(true).await);
-            assert!(receipt.success);
-        }
-        assert_eq!(chain.auditor().transfers().len(), 1, "after {polls} polls");
-        assert_eq!(why(server.admit(&request).await), "failed duplicate_settlement");
-        if done {
-            break;
-        }
-    }
-    assert!(ended_early > 4, "the request was cut short {ended_early} times only");
+    leave_at_every_await("server-leaves", || Arc::new(MemoryLedger::default())).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,57 @@
+//! The embedded chains of the demo. Another chain is another file here and a line in [`start_all`].
+
+#[cfg(feature = "evm")]
+mod evm;
+#[cfg(feature = "solana")]
+mod solana;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tollway::core::Signer;
+use tollway::{Amount, NetworkId};
+
+/// Who is who on a chain, and what is paid in.
+pub(super) struct Facts {
+    pub(super) network: NetworkId,
+    /// Address of the token that is paid in.
+    pub(super) asset: String,
+    pub(super) symbol: &'static str,
+    pub(super) decimals: u8,
+    pub(super) payer: String,
+    pub(super) payee: String,
+    pub(super) rpc: String,
+    /// The payer's key, for trying by hand. Everybody knows it: it is a published development key.
+    pub(super) payer_key: String,
+}
+
+/// One embedded chain with its people.
+#[async_trait]
+pub(super) trait DemoChain: Send + Sync {
+    fn facts(&self) -> &Facts;
+
+    /// What an account has, read from the chain in atomic units.
+    fn balance(&self, account: &str) -> Result<Amount, String>;
+
+    fn payer(&self) -> Result<Arc<dyn Signer>, String>;
+
+    fn facilitator(&self) -> Result<Arc<dyn Signer>, String>;
+
+    async fn stop(self: Box<Self>);
+}
+
+/// Every chain this program was built with, on ports from `port` upwards (0: any).
+pub(super) async fn start_all(port: u16, block_time: Duration) -> Result<Vec<Box<dyn DemoChain>>, String> {
+    let mut ports = (port..).take(if port == 0 { 0 } else { 8 });
+    let mut next = || ports.next().unwrap_or(0);
+    let mut chains: Vec<Box<dyn DemoChain>> = Vec::new();
+    #[cfg(feature = "evm")]
+    chains.push(Box::new(evm::Evm::start(next(), block_time).await?));
+    #[cfg(feature = "solana")]
+    chains.push(Box::new(solana::Solana::start(next(), block_time).await?));
+    let _ = (&mut next, block_time);
+    match chains.is_empty() {
+        true => Err("this program was built without a chain; build it with `--features evm`".to_owned()),
+        false => Ok(chains),
+    }
+}
