@@ -5,14 +5,15 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
+    ("tollway-solana", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     ("tollway-devnet", &[]),
     ("tollway-testkit", &["tollway-core", "tollway-roles"]),
-    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-http"]),
+    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-http"]),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
@@ -91,6 +92,10 @@ pub(crate) fn chains_apart() -> Result<(), String> {
     let mut wrong = Vec::new();
     let evm = closure("tollway", &["--no-default-features", "--features", "evm,http"])?;
     wrong.extend(evm.iter().filter(|name| name.starts_with("solana")).map(|name| format!("EVM users compile {name}")));
+    let solana = closure("tollway", &["--no-default-features", "--features", "solana,http"])?;
+    wrong.extend(
+        solana.iter().filter(|name| name.starts_with("alloy")).map(|name| format!("Solana users compile {name}")),
+    );
     let bare = closure("tollway", &["--no-default-features", "--features", "http"])?;
     let chains = bare.iter().filter(|name| name.starts_with("solana") || name.starts_with("alloy"));
     wrong.extend(chains.map(|name| format!("the facade without chains compiles {name}")));

@@ -1,5 +1,7 @@
 //! The embedded Solana: what is on it, what time does to it, and what its JSON-RPC answers.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +16,9 @@ use solana_transaction::versioned::VersionedTransaction;
 use solana_transaction::{AccountMeta, Instruction};
 use solana_transaction_error::TransactionError;
 use tollway_devnet::solana::accounts::{ACCOUNTS, CLIENT, FACILITATOR, PAY_TO, POOR, STRANGER};
-use tollway_devnet::solana::{Devnet, Fault, PYUSD, Slots, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Token, USDC, token_account};
+use tollway_devnet::solana::{
+    Devnet, Fault, PYUSD, Slots, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Token, USDC, token_account,
+};
 
 const MEMO: Pubkey = Pubkey::from_str_const("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
 
@@ -234,8 +238,7 @@ async fn tokens_with_extensions_can_be_placed() {
         .build()
         .unwrap();
     let instructions = [transfer(CLIENT.address, PAY_TO.address, mint, TOKEN_2022_PROGRAM, 10_000)];
-    let transaction =
-        signed(&instructions, &[&FACILITATOR.keypair(), &CLIENT.keypair()], &devnet.latest_blockhash().0);
+    let transaction = signed(&instructions, &[&FACILITATOR.keypair(), &CLIENT.keypair()], &devnet.latest_blockhash().0);
     devnet.client().send_transaction(&transaction).await.unwrap();
     assert_eq!(devnet.token_balance(PAY_TO.address, mint), Some(9_900), "one percent is withheld");
     assert!(devnet.set_token_balance(CLIENT.address, Pubkey::from([8; 32]), 1).is_err());

@@ -12,8 +12,7 @@ use tollway::Amount;
 #[serde(tag = "step", rename_all = "snake_case")]
 pub(super) enum Step {
     Start {
-        network: String,
-        rpc: String,
+        chains: Vec<Running>,
         facilitator: String,
         server: String,
     },
@@ -66,8 +65,7 @@ pub(super) enum Step {
     Keep {
         server: String,
         facilitator: String,
-        rpc: String,
-        payer_key: String,
+        chains: Vec<Running>,
         commands: Vec<String>,
     },
     Summary(Summary),

@@ -60,7 +60,10 @@ impl Default for DevnetBuilder {
 
 impl fmt::Debug for DevnetBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevnetBuilder").field("genesis", &self.genesis).field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("DevnetBuilder")
+            .field("genesis", &self.genesis)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,7 +50,9 @@ impl<'a> Params<'a> {
     pub(crate) fn transaction(self, config: Config<'_>) -> Result<VersionedTransaction, RpcFailure> {
         let text = self.text(0)?;
         let bytes = match config.text("encoding") {
-            Some("base64") => BASE64.decode(text).map_err(|why| RpcFailure::params(format!("invalid base64: {why}")))?,
+            Some("base64") => {
+                BASE64.decode(text).map_err(|why| RpcFailure::params(format!("invalid base64: {why}")))?
+            }
             Some("base58") | None => {
                 bs58::decode(text).into_vec().map_err(|why| RpcFailure::params(format!("invalid base58: {why}")))?
             }

@@ -132,7 +132,8 @@ fn token_balances(chain: &Chain, keys: &[Pubkey], of: &dyn Fn(&Pubkey) -> Option
     let mut balances = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let Some(holding) = of(key).as_ref().and_then(Holding::read) else { continue };
-        let decimals = *known.entry(holding.mint).or_insert_with(|| chain.account(&holding.mint).as_ref().and_then(decimals));
+        let decimals =
+            *known.entry(holding.mint).or_insert_with(|| chain.account(&holding.mint).as_ref().and_then(decimals));
         balances.push(json!({
             "accountIndex": index,
             "mint": holding.mint.to_string(),
