@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
 use tollway_core::erased::{ClientDyn, FacilitatorDyn};
-use tollway_core::{Clock, PaymentPayload, PaymentRequirements, ResourceInfo};
+use tollway_core::{Clock, PaymentPayload, PaymentRequirements, ResourceInfo, Signer};
 use tollway_devnet::Devnet;
 use tollway_evm::{Evm, ExactClient, ExactFacilitator, LocalKey};
 
@@ -32,7 +32,8 @@ fn local(criterion: &mut Criterion) {
     let key = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
     let key: Arc<LocalKey> = Arc::new(LocalKey::from_hex(key).unwrap());
 
-    let side = ExactFacilitator::new(evm.clone(), &[key.clone()]).unwrap();
+    let signer: Arc<dyn Signer> = key.clone();
+    let side = ExactFacilitator::new(evm.clone(), &[signer]).unwrap();
     criterion.bench_function("facilitator: decode, claim and check, with recovery", |bench| {
         bench.iter(|| FacilitatorDyn::open(&side, black_box(&raw), black_box(&offer)).map(|_| ()).unwrap());
     });

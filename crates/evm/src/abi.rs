@@ -24,3 +24,4 @@ alloy::sol! {
 }
 
 alloy::sol!(Probe, "artifacts/Probe.json");
+alloy::sol!(PermitProbe, "artifacts/PermitProbe.json");

@@ -63,7 +63,7 @@ pub(crate) fn known(chain: u64) -> Vec<Asset> {
 }
 
 fn asset((_, address, name, version, decimals, symbol, method): &Row) -> Asset {
-    let asset = Asset::new(*address, *symbol, *decimals);
+    let asset = Asset::new(*address, *symbol, *decimals).dollar();
     let named = |asset: Asset| asset.with_extra("name", *name).with_extra("version", *version);
     match method {
         Eip3009 => named(asset),

@@ -83,7 +83,7 @@ impl fmt::Debug for RpcUrl {
     }
 }
 
-/// A token that has EIP-3009.
+/// A token.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -94,20 +94,25 @@ pub struct TokenConfig {
     pub symbol: String,
     /// Digits after the point.
     pub decimals: u8,
-    /// Name of its EIP-712 domain.
-    pub name: String,
-    /// Version of its EIP-712 domain.
-    pub version: String,
-    /// How it is paid; `eip3009` if left out, and so far nothing else is served.
+    /// Name of its EIP-712 domain; tokens with neither EIP-3009 nor EIP-2612 need none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Version of its EIP-712 domain, as its name.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// How it is paid; `eip3009` if left out, or `permit2`.
     #[serde(default)]
     pub asset_transfer_method: Option<String>,
 }
 
 impl TokenConfig {
     pub(crate) fn into_asset(self) -> Asset {
-        let asset = Asset::new(self.address, self.symbol, self.decimals)
-            .with_extra("name", self.name)
-            .with_extra("version", self.version);
+        let mut asset = Asset::new(self.address, self.symbol, self.decimals);
+        for (member, text) in [("name", self.name), ("version", self.version)] {
+            if let Some(text) = text {
+                asset = asset.with_extra(member, text);
+            }
+        }
         match self.asset_transfer_method {
             Some(method) if method != EIP3009 => asset.with_extra(METHOD, method),
             _ => asset,

@@ -10,17 +10,21 @@
 use crate::blocks::{Blocks, Watch};
 use crate::broadcast::{LARGEST_BATCH, Refusal, Sent, broadcast};
 use crate::fees::Quote;
+use crate::nonces::Nonces;
 use crate::rpc::{Call, Rpc};
 use crate::signer::sign_digest;
 use alloy::consensus::{SignableTransaction as _, TxEip1559};
 use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U64, U256};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, NetworkId, SignedTx, Signer, Slot};
+
+/// Most gaps filled at once.
+const MOST_FILLED: usize = 16;
 
 /// A signer's transactions on a chain.
 pub(crate) struct Lane {
@@ -53,62 +57,6 @@ impl std::ops::Deref for Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.seats.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Which nonces are whose.
-#[derive(Debug, Default)]
-struct Nonces {
-    /// The next never used; `None` until the chain was asked.
-    next: Option<u64>,
-    /// Below `next`, and refused by the node.
-    free: BTreeSet<u64>,
-    /// Of transactions under way.
-    used: BTreeSet<u64>,
-}
-
-impl Nonces {
-    /// The nonce the next transaction should have.
-    fn peek(&self) -> Option<u64> {
-        self.free.first().copied().or(self.next)
-    }
-
-    /// Takes the nonce that [`peek`](Self::peek) told.
-    fn take(&mut self, nonce: u64) {
-        if !self.free.remove(&nonce) {
-            self.next = self.next.max(nonce.checked_add(1));
-        }
-        self.used.insert(nonce);
-    }
-
-    /// What a refusal says about the nonces. `pending` is the chain's count of mined and waiting transactions, where
-    /// it was asked.
-    fn refused(&mut self, nonce: u64, refusal: Refusal, pending: Option<u64>) {
-        self.used.remove(&nonce);
-        let gone = match refusal {
-            // Unless the chain's own count says otherwise: nodes behind one address disagree now and then.
-            Refusal::NonceTooLow => pending.is_none_or(|pending| pending > nonce),
-            Refusal::Occupied => true,
-            _ => false,
-        };
-        if !gone {
-            self.free.insert(nonce);
-        }
-        let Some(pending) = pending else { return };
-        if gone {
-            self.next = self.next.max(Some(pending)).max(nonce.checked_add(1));
-        } else {
-            // The node misses what is between its count and this: unless it is on its way, it is free.
-            let missing = (pending..nonce).rev().take(1024).filter(|missing| !self.used.contains(missing));
-            self.free.extend(missing);
-        }
-        self.free = self.free.split_off(&pending);
-    }
-
-    /// A nonce that others wait behind and nobody holds.
-    fn gap(&self) -> Option<u64> {
-        let first = self.free.first().copied()?;
-        self.used.last().is_some_and(|last| *last > first).then_some(first)
     }
 }
 
@@ -146,7 +94,7 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.lane.nonces().used.remove(&self.nonce);
+        self.lane.nonces().release(self.nonce);
     }
 }
 
@@ -227,7 +175,6 @@ impl Lane {
                 let nonce = flight._held.nonce;
                 drop(flight);
                 self.refused(nonce, refusal).await;
-                self.fill_gap(order, ledger, claims).await;
                 Err(NotSent::Refused(refusal, why))
             }
             // Whoever was sending is gone, at a point nobody knows.
@@ -316,14 +263,23 @@ impl Lane {
         self.nonces().refused(nonce, refusal, pending);
     }
 
-    /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself. If that is refused too,
-    /// the nonce stays free for the next payment. In the ledger it goes under the claims of the payment that was
-    /// refused, which end with it.
-    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) {
+    /// Fills nonces that others wait behind, after a refusal that was final or changed what is known of the nonces.
+    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) {
+        for _ in 0..MOST_FILLED {
+            if !self.fill_gap(order, ledger, claims).await {
+                return;
+            }
+        }
+    }
+
+    /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
+    /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
+    /// payment that was refused, which end soon.
+    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) -> bool {
         let turn = self.turn.lock().await;
         // Asked within the turn, since another payment may just have taken it.
         let gap = self.nonces().gap();
-        let Some(nonce) = gap else { return };
+        let Some(nonce) = gap else { return false };
         tracing::warn!(network = %self.network, nonce, "filling a gap in the signer's nonces");
         let order = Order { to: self.address, data: Bytes::new(), ..order.clone() };
         let queued = self.queue_up(&order, ledger, claims).await;
@@ -343,9 +299,10 @@ impl Lane {
             }
             Err(fault) => Err(fault.to_string()),
         };
-        if let Err(why) = filled {
+        if let Err(why) = &filled {
             tracing::error!(network = %self.network, nonce, why, "a gap in the signer's nonces could not be filled");
         }
+        filled.is_ok()
     }
 }
 
@@ -356,67 +313,5 @@ impl fmt::Debug for Lane {
             .field("address", &self.address)
             .field("busy", &self.busy())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nonces(next: u64, used: &[u64]) -> Nonces {
-        Nonces { next: Some(next), free: BTreeSet::new(), used: used.iter().copied().collect() }
-    }
-
-    #[test]
-    fn a_refused_nonce_is_the_next_ones() {
-        let mut nonces = nonces(7, &[5, 6]);
-        nonces.refused(5, Refusal::NoFunds, None);
-        assert_eq!((nonces.peek(), nonces.gap()), (Some(5), Some(5)));
-        nonces.take(5);
-        assert_eq!((nonces.peek(), nonces.gap()), (Some(7), None));
-        nonces.take(7);
-        assert_eq!(nonces.peek(), Some(8));
-    }
-
-    #[test]
-    fn the_last_refused_nonce_is_no_gap() {
-        let mut nonces = nonces(7, &[5, 6]);
-        nonces.refused(6, Refusal::NoFunds, None);
-        assert_eq!((nonces.peek(), nonces.gap()), (Some(6), None));
-    }
-
-    #[test]
-    fn a_used_nonce_is_followed_by_the_chains_count() {
-        let mut used = nonces(6, &[5]);
-        used.refused(5, Refusal::NonceTooLow, Some(9));
-        assert_eq!(used.peek(), Some(9));
-        // The node's count may be behind what is known.
-        let mut behind = Nonces { next: Some(6), ..Nonces::default() };
-        behind.refused(5, Refusal::Occupied, Some(3));
-        assert_eq!(behind.peek(), Some(6));
-        // And the node may not answer at all.
-        // Or say that the nonce is not used at all.
-        let mut wrong = nonces(8, &[5, 6, 7]);
-        wrong.refused(5, Refusal::NonceTooLow, Some(5));
-        assert_eq!((wrong.peek(), wrong.gap()), (Some(5), Some(5)));
-        let mut silent = Nonces { next: Some(6), ..Nonces::default() };
-        silent.refused(5, Refusal::NonceTooLow, None);
-        assert_eq!(silent.peek(), Some(6));
-    }
-
-    #[test]
-    fn what_a_node_lost_is_sent_again_by_others() {
-        let mut nonces = nonces(10, &[8, 9]);
-        nonces.refused(9, Refusal::NonceTooHigh, Some(5));
-        assert_eq!(nonces.free.iter().copied().collect::<Vec<_>>(), [5, 6, 7, 9]);
-        assert_eq!(nonces.gap(), Some(5));
-    }
-
-    #[test]
-    fn what_the_chain_is_past_is_not_free() {
-        let mut nonces = nonces(10, &[7, 9]);
-        nonces.free.extend([3, 4, 8]);
-        nonces.refused(7, Refusal::NonceTooLow, Some(8));
-        assert_eq!(nonces.free.iter().copied().collect::<Vec<_>>(), [8]);
     }
 }

@@ -8,17 +8,19 @@ use crate::abi::Token;
 use crate::address::{checksummed, word};
 use crate::codes;
 use crate::exact::types::{Authorization, word_of};
+use crate::permit2::PermitExpect;
 use crate::receipt::{Log, Receipt};
 use crate::rpc::{Call, CallError, Rpc, read};
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tollway_core::{Amount, Outcome, Rejected, Settled};
+use tollway_core::{Amount, ErrorCode, Outcome, Rejected, Settled};
 
-/// Blocks searched in one call, and most calls of one search. Nodes limit the first.
+/// Blocks searched in one call, and most calls of one search. Nodes limit the first, some to very few.
 const SEARCH: u64 = 1000;
-const MOST_SEARCHES: usize = 20;
+const LEAST_SEARCH: u64 = 10;
+const MOST_SEARCHES: usize = 24;
 
 /// A claim's `expect`, by mechanism.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,53 @@ const MOST_SEARCHES: usize = 20;
 pub(crate) enum Expected {
     #[serde(rename = "eip3009")]
     Eip3009(Expect),
+    #[serde(rename = "permit2")]
+    Permit2(PermitExpect),
+}
+
+impl Expected {
+    /// Who pays.
+    pub(crate) fn from(&self) -> Address {
+        match self {
+            Self::Eip3009(expect) => expect.from,
+            Self::Permit2(expect) => expect.from,
+        }
+    }
+
+    /// The call that asks whether the nonce is used, at a block or a tag.
+    pub(crate) fn state_call(&self, block: &str) -> Call {
+        match self {
+            Self::Eip3009(expect) => expect.state_call(block),
+            Self::Permit2(expect) => expect.state_call(block),
+        }
+    }
+
+    /// What the answer of [`state_call`](Self::state_call) says.
+    pub(crate) fn is_used(&self, answer: &Bytes) -> bool {
+        match self {
+            Self::Eip3009(_) => is_used(answer),
+            Self::Permit2(expect) => expect.is_used(answer),
+        }
+    }
+
+    /// The code for a payment that can no longer be mined, where its time is over at a block of this time, in Unix
+    /// seconds.
+    pub(crate) fn ended(&self, time: u64) -> Option<ErrorCode> {
+        let time = Amount::from(time);
+        match self {
+            Self::Eip3009(expect) => (expect.valid_before <= time).then_some(codes::VALID_BEFORE),
+            // Good in a block of its last second, too.
+            Self::Permit2(expect) => (expect.deadline < time).then_some(codes::PERMIT2_DEADLINE),
+        }
+    }
+
+    /// The code for a transaction that did not pay.
+    pub(crate) fn failed_code(&self) -> ErrorCode {
+        match self {
+            Self::Eip3009(_) => codes::TRANSACTION_FAILED,
+            Self::Permit2(expect) => expect.failed_code(),
+        }
+    }
 }
 
 /// What proves one EIP-3009 payment.
@@ -80,7 +129,7 @@ impl Expect {
         Outcome::Settled(Settled::new(transaction.to_string(), self.from.to_checksum(None)))
     }
 
-    fn released(&self, code: tollway_core::ErrorCode, transaction: B256, why: &str) -> Outcome {
+    fn released(&self, code: ErrorCode, transaction: B256, why: &str) -> Outcome {
         let rejected = Rejected::new(code).because(why).payer(self.from.to_checksum(None));
         Outcome::Released(rejected.transaction(transaction.to_string()))
     }
@@ -116,10 +165,14 @@ enum Use {
 /// block at which the nonce was not used.
 pub(crate) async fn conclude(
     rpc: &Rpc,
-    expect: &Expect,
+    expect: &Expected,
     receipt: &Receipt,
     since: u64,
 ) -> Result<Option<Outcome>, CallError> {
+    let expect = match expect {
+        Expected::Eip3009(expect) => expect,
+        Expected::Permit2(expect) => return expect.conclude(rpc, receipt, since).await,
+    };
     let hash = receipt.transaction_hash;
     let logs = if receipt.succeeded() { &receipt.logs[..] } else { &[] };
     match (expect.paid(logs), expect.used(logs)) {
@@ -161,7 +214,11 @@ pub(crate) async fn conclude(
 }
 
 /// As [`conclude`] where no transaction of ours can be mined any more; `None` where no use is seen.
-pub(crate) async fn conclude_without(rpc: &Rpc, expect: &Expect, since: u64) -> Result<Option<Outcome>, CallError> {
+pub(crate) async fn conclude_without(rpc: &Rpc, expect: &Expected, since: u64) -> Result<Option<Outcome>, CallError> {
+    let expect = match expect {
+        Expected::Eip3009(expect) => expect,
+        Expected::Permit2(expect) => return expect.conclude_without(rpc, since).await,
+    };
     Ok(match search(rpc, expect, since).await? {
         Use::Paid(other) => Some(expect.settled(other)),
         Use::Otherwise(other) => {
@@ -176,12 +233,12 @@ async fn search(rpc: &Rpc, expect: &Expect, since: u64) -> Result<Use, CallError
     let head: U64 = rpc.call(&Call::new("eth_blockNumber", &())).await?;
     let head: u64 = head.to();
     let kinds = [Token::AuthorizationUsed::SIGNATURE_HASH, Token::AuthorizationCanceled::SIGNATURE_HASH];
-    let mut first = since.saturating_add(1);
+    let (mut first, mut span) = (since.saturating_add(1), SEARCH);
     for _ in 0..MOST_SEARCHES {
         if first > head {
             break;
         }
-        let last = first.saturating_add(SEARCH - 1);
+        let last = first.saturating_add(span.saturating_sub(1));
         let until = if last < head { json!(U64::from(last)) } else { json!("latest") };
         let filter = json!({
             "address": expect.token,
@@ -189,7 +246,14 @@ async fn search(rpc: &Rpc, expect: &Expect, since: u64) -> Result<Use, CallError
             "toBlock": until,
             "topics": [kinds, expect.from.into_word(), expect.nonce],
         });
-        let logs: Vec<Log> = rpc.call(&Call::new("eth_getLogs", &[filter])).await?;
+        let logs: Vec<Log> = match rpc.call(&Call::new("eth_getLogs", &[filter])).await {
+            Ok(logs) => logs,
+            Err(CallError::Refused { .. }) if span > LEAST_SEARCH => {
+                span = (span / 4).max(LEAST_SEARCH);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         // The filter is the node's promise; the logs are looked at again.
         let found = |log: &&Log| {
             log.address == expect.token
@@ -226,8 +290,9 @@ mod tests {
         let (raw, offer) = (golden_payment(), golden_offer());
         let payment = decode::<Exact>(&raw, &offer).unwrap();
         let claim = Exact::claim(&payment).unwrap();
-        let Expected::Eip3009(expect) = serde_json::from_value(claim.expect).unwrap();
-        assert_eq!(expect, Expect::new(offer.asset.parse().unwrap(), &payment.payload.authorization));
+        let Expected::Eip3009(expect) = serde_json::from_value(claim.expect).unwrap() else { panic!() };
+        let authorization = &payment.payload.eip3009().unwrap().authorization;
+        assert_eq!(expect, Expect::new(offer.asset.parse().unwrap(), authorization));
         expect
     }
 
@@ -244,7 +309,7 @@ mod tests {
     fn only_the_exact_transfer_of_the_token_pays() {
         let expect = expect();
         let good = transfer(&expect);
-        assert!(expect.paid(&[good.clone()]));
+        assert!(expect.paid(std::slice::from_ref(&good)));
         let other = Address::repeat_byte(9);
         let wrong = [
             Log { address: other, ..good.clone() },
@@ -270,7 +335,7 @@ mod tests {
             data: Bytes::new(),
             ..transfer(&expect)
         };
-        assert!(expect.used(&[good.clone()]));
+        assert!(expect.used(std::slice::from_ref(&good)));
         for topics in [
             vec![good.topics[0], good.topics[1], B256::ZERO],
             vec![good.topics[0], expect.to.into_word(), expect.nonce],

@@ -2,13 +2,12 @@
 
 use crate::broadcast::{Sent, broadcast};
 use crate::chain::{Chain, Stamp, json_number};
-use crate::codes;
-use crate::prove::{Expect, Expected, conclude, conclude_without, is_used};
+use crate::prove::{Expected, conclude, conclude_without};
 use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
-use tollway_core::{Amount, ClaimKey, ClaimRow, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
+use tollway_core::{ClaimKey, ClaimRow, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
 
 /// Most blocks searched for a use of a nonce, and the least.
 const LONGEST_SEARCH: u64 = 20_000;
@@ -20,7 +19,7 @@ const MOST_SLOTS: usize = 4096;
 /// A claim with what proves it.
 struct Open<'a> {
     row: &'a ClaimRow,
-    expect: Expect,
+    expect: Expected,
 }
 
 /// What the chain says of a slot, all as of one block.
@@ -44,7 +43,7 @@ impl Settler for Chain {
             .claims
             .iter()
             .filter_map(|row| {
-                let Expected::Eip3009(expect) = serde_json::from_value(row.claim.expect.clone()).ok()?;
+                let expect = serde_json::from_value(row.claim.expect.clone()).ok()?;
                 Some(Open { row, expect })
             })
             .collect();
@@ -115,8 +114,8 @@ impl Chain {
             let mut next = || answers.next().unwrap_or_else(|| Err(missing()));
             let (id, count): (U64, U64) = (read(&next()?)?, read(&next()?)?);
             let mut used = Vec::with_capacity(claims.len());
-            for _ in claims {
-                used.push(is_used(&read::<Bytes>(&next()?)?));
+            for claim in claims {
+                used.push(claim.expect.is_used(&read::<Bytes>(&next()?)?));
             }
             let receipt = self.receipts(hashes).await?;
             Ok::<_, CallError>((id, View { stamp, taken: count.to::<u64>() > sequence, receipt, used }))
@@ -149,15 +148,15 @@ impl Chain {
             return conclude_without(&self.rpc, expect, since).await;
         }
         let released = |code, why: &str| {
-            let rejected = Rejected::new(code).because(why).payer(expect.from.to_checksum(None));
+            let rejected = Rejected::new(code).because(why).payer(expect.from().to_checksum(None));
             Ok(Some(Outcome::Released(rejected)))
         };
         if view.taken {
             let why = "another transaction of the signer took the slot, so this one can never be mined";
-            return released(codes::TRANSACTION_FAILED, why);
+            return released(expect.failed_code(), why);
         }
-        if expect.valid_before <= Amount::from(view.stamp.timestamp.to::<u64>()) {
-            return released(codes::VALID_BEFORE, "the authorization ended before it was mined");
+        if let Some(code) = expect.ended(view.stamp.timestamp.to()) {
+            return released(code, "the authorization ended before it was mined");
         }
         Ok(None)
     }

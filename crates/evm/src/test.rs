@@ -1,7 +1,7 @@
 //! What the unit tests share: published development keys, golden texts, a payment to mutate.
 
 use crate::eip712::{Domains, Transfer};
-use crate::exact::types::{Authorization, Payload};
+use crate::exact::types::{Authorization, Eip3009Payload};
 use crate::rpc::Rpc;
 use crate::signature::Ecdsa;
 use alloy::primitives::{Address, B256, U256, address, b256};
@@ -81,7 +81,7 @@ impl Signed {
         let asset = self.offer.asset.parse().unwrap();
         let digest = self.authorization.transfer().digest(&Domains::new(84532).separator(asset, "USDC", "2"));
         let signature = alloy::hex::encode_prefixed(Ecdsa::sign(key, &digest).to_bytes());
-        let payload = Payload::new(self.authorization.clone(), signature);
+        let payload = Eip3009Payload::new(self.authorization.clone(), signature);
         self.raw.payload = serde_json::to_value(payload).unwrap();
         self
     }

@@ -4,7 +4,7 @@
 //! known only once the chain has said that the payer is no contract, so here the members come first: a payment that is
 //! wrong in both ways is refused for its members, for two microseconds and without a round trip.
 
-use super::types::Examined;
+use super::types::{Eip3009Payload, Examined};
 use super::{Exact, offer_address};
 use crate::codes;
 use crate::eip712::Domains;
@@ -13,32 +13,34 @@ use alloy::primitives::Address;
 use tollway_core::{Amount, NetworkId, Payment, Rejected, Scheme};
 
 /// Seconds an authorization must at least stay good: a settlement takes time.
-const TIME_BUFFER: u64 = 6;
+pub(crate) const TIME_BUFFER: u64 = 6;
 
 /// Checks a payment locally, in the specification's order but for the signature, and leaves what it found in the
 /// payload. `now` is in Unix seconds.
 pub(super) fn check(
     payment: &Payment<'_, Exact>,
+    payload: &Eip3009Payload,
     network: &NetworkId,
     domains: &Domains,
     now: u64,
 ) -> Result<(), Rejected> {
-    examine(payment, network, domains, now)
+    examine(payment, payload, network, domains, now)
         .map(|examined| {
             // A payload that was checked before keeps what was found then.
-            let _ = payment.payload.examined.set(examined);
+            let _ = payload.examined.set(examined);
         })
-        .map_err(|rejected| rejected.payer(payment.payload.authorization.from.to_checksum(None)))
+        .map_err(|rejected| rejected.payer(payload.authorization.from.to_checksum(None)))
 }
 
 fn examine(
     payment: &Payment<'_, Exact>,
+    payload: &Eip3009Payload,
     network: &NetworkId,
     domains: &Domains,
     now: u64,
 ) -> Result<Examined, Rejected> {
     let (offer, accepted) = (payment.offer, &payment.raw.accepted);
-    let authorization = &payment.payload.authorization;
+    let authorization = &payload.authorization;
 
     if accepted.scheme != Exact::NAME || offer.scheme != Exact::NAME {
         return Err(Rejected::new(codes::SCHEME));
@@ -58,7 +60,7 @@ fn examine(
     let asset = offer_address(offer, "asset")?;
     let pay_to = offer_address(offer, "payTo")?;
 
-    let signature = Received::parse(&payment.payload.signature).ok_or_else(|| {
+    let signature = Received::parse(&payload.signature).ok_or_else(|| {
         Rejected::new(codes::SIGNATURE).because("the signature is no hexadecimal text of a signature")
     })?;
     if authorization.to != pay_to {
@@ -98,11 +100,13 @@ mod tests {
     fn outcome(signed: &Signed) -> Result<Examined, String> {
         let network = "eip155:84532".parse().unwrap();
         let payment = decode::<Exact>(&signed.raw, &signed.offer).map_err(|rejected| rejected.code.to_string())?;
-        check(&payment, &network, &Domains::new(84532), NOW).map_err(|rejected| {
-            assert_eq!(rejected.payer.as_deref(), Some("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"));
-            rejected.code.to_string()
-        })?;
-        Ok(payment.payload.examined.get().unwrap().clone())
+        check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), NOW).map_err(
+            |rejected| {
+                assert_eq!(rejected.payer.as_deref(), Some("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"));
+                rejected.code.to_string()
+            },
+        )?;
+        Ok(payment.payload.eip3009().unwrap().examined.get().unwrap().clone())
     }
 
     fn refused(signed: &Signed) -> String {
@@ -198,7 +202,8 @@ mod tests {
         let signed = good();
         let payment = decode::<Exact>(&signed.raw, &signed.offer).unwrap();
         let network = "eip155:84532".parse().unwrap();
-        let refused = check(&payment, &network, &Domains::new(84532), u64::MAX).unwrap_err();
+        let refused =
+            check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), u64::MAX).unwrap_err();
         assert_eq!(refused.code, codes::VALID_BEFORE);
     }
 
@@ -268,8 +273,15 @@ mod tests {
         let mut signed = good();
         signed.raw.payload["authorization"]["from"] = format!("0x{}", "0".repeat(40)).into();
         let payment = decode::<Exact>(&signed.raw, &signed.offer).unwrap();
-        check(&payment, &"eip155:84532".parse().unwrap(), &Domains::new(84532), NOW).unwrap();
-        assert!(!payment.payload.examined.get().unwrap().recovers);
+        check(
+            &payment,
+            payment.payload.eip3009().unwrap(),
+            &"eip155:84532".parse().unwrap(),
+            &Domains::new(84532),
+            NOW,
+        )
+        .unwrap();
+        assert!(!payment.payload.eip3009().unwrap().examined.get().unwrap().recovers);
     }
 
     #[test]

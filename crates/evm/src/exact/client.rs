@@ -1,9 +1,10 @@
-//! [`ExactClient`]: signs EIP-3009 transfers, and only those whose offer agrees with what is known of the token.
+//! [`ExactClient`]: signs EIP-3009 transfers and, where the offer asks for them, permits for Permit2, and only those whose offer agrees with what is known of the token.
 
-use super::types::{Authorization, Payload, word_of};
+use super::types::{Authorization, Eip3009Payload, Extra, Payload, word_of};
 use super::{Exact, offer_address};
 use crate::address::parse_address;
 use crate::assets::{self, EIP3009};
+use crate::permit2::{self, Permit2Payload};
 use crate::signer::sign_digest;
 use crate::{Evm, codes};
 use alloy::primitives::{Address, B256};
@@ -17,7 +18,7 @@ use tollway_core::{
 };
 
 /// Where nonces come from. Exchanged by tests that must reproduce a signature.
-type Entropy = fn(&mut [u8; 32]) -> Result<(), Fault>;
+pub(crate) type Entropy = fn(&mut [u8; 32]) -> Result<(), Fault>;
 
 /// The paying side of `exact`. Needs no RPC; with one it can also tell what became of a payment.
 pub struct ExactClient {
@@ -50,16 +51,21 @@ impl ExactClient {
                 format!("the offer is on {}, this client is for {}", offer.network, self.network.chain_name());
             return Err(Rejected::new(INVALID_NETWORK).because(message));
         }
+        if extra.method() == permit2::METHOD {
+            // What is signed is for Permit2, so the token's own domain does not matter.
+            return Ok(());
+        }
         if extra.method() != EIP3009 {
-            let message = format!("this client pays by eip3009 only, the offer wants {}", extra.method());
+            let shown: String = extra.method().chars().take(64).collect();
+            let message = format!("this client pays by eip3009 and permit2, the offer wants {shown}");
             return Err(Rejected::new(codes::UNSUPPORTED_METHOD).because(message));
         }
-        let Some((name, version)) = extra.domain() else {
+        if extra.domain().is_none() {
             let message = "the offer names no EIP-712 name and version of its token (extra.name, extra.version)";
             return Err(Rejected::new(codes::MISSING_DOMAIN).because(message));
-        };
+        }
         match self.network.known_asset(&offer.asset) {
-            Some(asset) => agrees(asset, name, version, extra.decimals.as_ref()),
+            Some(asset) => agrees(asset, EIP3009, extra),
             // An unknown token is the policy's to allow: its own address is in the domain, so a signature for it is
             // good for nothing else.
             None => Ok(()),
@@ -69,12 +75,16 @@ impl ExactClient {
 
 /// Holds an offer in a known token to what is known: a server that calls a token by another name, or counts it in
 /// other units, is mistaken or lying.
-fn agrees(asset: &Asset, name: &str, version: &str, decimals: Option<&Value>) -> Result<(), Rejected> {
-    if assets::method(asset) != EIP3009 {
+pub(crate) fn agrees(asset: &Asset, method: &str, extra: &Extra) -> Result<(), Rejected> {
+    // Permit2 moves any token; EIP-3009 is for those that have it.
+    if method == EIP3009 && assets::method(asset) != EIP3009 {
         let message = format!("{} is paid by {}, not by eip3009", asset.symbol, assets::method(asset));
         return Err(Rejected::new(codes::UNSUPPORTED_METHOD).because(message));
     }
-    for (member, offered, code) in [("name", name, codes::TOKEN_NAME), ("version", version, codes::TOKEN_VERSION)] {
+    for (member, offered, code) in
+        [("name", &extra.name, codes::TOKEN_NAME), ("version", &extra.version, codes::TOKEN_VERSION)]
+    {
+        let Some(offered) = offered else { continue };
         let known = assets::text(asset, member);
         if known.is_some_and(|known| known != offered) {
             let shown: String = offered.chars().take(64).collect();
@@ -86,7 +96,7 @@ fn agrees(asset: &Asset, name: &str, version: &str, decimals: Option<&Value>) ->
             return Err(Rejected::new(code).because(message));
         }
     }
-    let same = match decimals {
+    let same = match &extra.decimals {
         None | Some(Value::Null) => true,
         Some(Value::String(text)) => text.parse() == Ok(asset.decimals),
         Some(other) => other.as_u64() == Some(u64::from(asset.decimals)),
@@ -98,7 +108,7 @@ fn agrees(asset: &Asset, name: &str, version: &str, decimals: Option<&Value>) ->
     Ok(())
 }
 
-fn random(nonce: &mut [u8; 32]) -> Result<(), Fault> {
+pub(crate) fn random(nonce: &mut [u8; 32]) -> Result<(), Fault> {
     getrandom::fill(nonce).map_err(|why| {
         Fault::new(FaultKind::Internal, format!("the system gave no random bytes for a payment's nonce: {why}"))
     })
@@ -116,17 +126,29 @@ impl SchemeClient for ExactClient {
         })?;
         let mut nonce = [0; 32];
         (self.entropy)(&mut nonce)?;
+        if ask.extra.method() == permit2::METHOD {
+            let asked = (offer, &ask.extra);
+            let signed =
+                permit2::sign(&permit2::EXACT, &self.network, &*self.signer, self.address, asked, None, nonce).await?;
+            let (permit, signature, end) = signed;
+            return Ok(Signed::new(Payload::Permit2(Permit2Payload::new(permit.to_exact(), signature))).dead_after(end));
+        }
         let authorization = Authorization::new(self.address, pay_to, offer.amount, end, B256::new(nonce));
         let (name, version) = ask.extra.domain().unwrap_or_default();
         let digest = authorization.transfer().digest(&self.network.domains().separator(asset, name, version));
         let signature = sign_digest(&*self.signer, self.address, &digest).await?;
-        let payload = Payload::new(authorization, alloy::hex::encode_prefixed(signature.to_bytes()));
-        Ok(Signed::new(payload).dead_after(end))
+        let payload = Eip3009Payload::new(authorization, alloy::hex::encode_prefixed(signature.to_bytes()));
+        Ok(Signed::new(Payload::Eip3009(payload)).dead_after(end))
     }
 
     async fn standing(&self, payment: &Payment<'_, Exact>) -> Result<Standing> {
+        let authorization = match &payment.payload {
+            Payload::Eip3009(payload) => &payload.authorization,
+            Payload::Permit2(payload) => {
+                return permit2::permit_state(&self.network, &payload.permit2_authorization.permit()).await;
+            }
+        };
         let Ok(chain) = self.network.chain() else { return Ok(Standing::Unknown) };
-        let authorization = &payment.payload.authorization;
         let asset = offer_address(payment.offer, "asset")?;
         // The chain's own time at the block asked: this computer's clock cannot prove that the chain is past the end.
         let (used, time) = chain.authorization_state(asset, authorization.from, authorization.nonce).await?;
@@ -248,7 +270,7 @@ mod tests {
 
     #[test]
     fn another_transfer_method_is_refused() {
-        let offer = golden_offer().with_extra("assetTransferMethod", "permit2");
+        let offer = golden_offer().with_extra("assetTransferMethod", "erc7710");
         assert_eq!(refused(&offer).0, "unsupported_asset_transfer_method");
         assert!(sign(&golden_offer().with_extra("assetTransferMethod", "eip3009")).is_ok());
         let mezo = client("eip155:31611");

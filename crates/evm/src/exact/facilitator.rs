@@ -2,13 +2,14 @@
 
 use super::Exact;
 use super::check::check;
-use super::types::Examined;
+use super::types::{Eip3009Payload, Examined, Payload};
 use super::verify::verdict;
-use crate::address::parse_address;
 use crate::chain::Chain;
 use crate::eip712::Transfer;
-use crate::lane::{Lane, Seat};
+use crate::lanes::Lanes;
+use crate::permit2::{PermitView, Permits};
 use crate::probe::Question;
+use crate::sponsor::SPONSORING;
 use crate::{Evm, codes};
 use std::sync::Arc;
 use tollway_core::{
@@ -20,7 +21,7 @@ use tollway_core::{
 #[derive(Debug)]
 pub struct ExactFacilitator {
     pub(super) network: Arc<Evm>,
-    lanes: Vec<Arc<Lane>>,
+    pub(super) lanes: Lanes,
 }
 
 impl ExactFacilitator {
@@ -29,38 +30,25 @@ impl ExactFacilitator {
     /// # Errors
     /// The network has no RPC, or there is no key, or one that is no EVM key.
     pub fn new(network: Arc<Evm>, signers: &[Arc<dyn Signer>]) -> Result<Self, String> {
-        let chain = network.chain().map_err(|fault| fault.to_string())?;
-        let lanes: Result<Vec<_>, String> = signers
-            .iter()
-            .map(|signer| {
-                let address = parse_address(signer.address())
-                    .ok_or_else(|| format!("the signer's address `{}` is no EVM address", signer.address()))?;
-                Ok(chain.lane(signer, address))
-            })
-            .collect();
-        let lanes = lanes?;
-        if lanes.is_empty() {
-            let id = network.id();
-            return Err(format!(
-                "no key pays for gas on {id}; add signers = {{ \"{id}\" = [{{ key = \"env:MY_KEY\" }}] }}"
-            ));
-        }
+        let lanes = Lanes::open(&network, signers)?;
         Ok(Self { network, lanes })
     }
 
-    /// The least busy signer's lane.
-    pub(super) fn lane(&self) -> Result<Seat, Rejected> {
-        // There is always one; the refusal is for the compiler.
-        let lane = self.lanes.iter().min_by_key(|lane| lane.busy());
-        lane.map(Lane::join).ok_or(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
-    }
-
     /// What the local checks found; they are done now where they were not.
-    pub(super) fn examined<'p>(&self, payment: &'p Payment<'_, Exact>) -> Result<&'p Examined, Rejected> {
-        if payment.payload.examined.get().is_none() {
+    pub(super) fn examined<'p>(
+        &self,
+        payment: &Payment<'_, Exact>,
+        payload: &'p Eip3009Payload,
+    ) -> Result<&'p Examined, Rejected> {
+        if payload.examined.get().is_none() {
             self.check(payment)?;
         }
-        payment.payload.examined.get().ok_or(Rejected::new(codes::SIGNATURE))
+        payload.examined.get().ok_or(Rejected::new(codes::SIGNATURE))
+    }
+
+    /// What settles by Permit2.
+    fn permits(&self) -> Permits<'_> {
+        Permits { network: &self.network, lanes: &self.lanes }
     }
 
     /// The question the chain is asked about a payment.
@@ -80,24 +68,39 @@ impl SchemeFacilitator for ExactFacilitator {
     type Scheme = Exact;
 
     fn signers(&self) -> Vec<String> {
-        self.lanes.iter().map(|lane| lane.address().to_checksum(None)).collect()
+        self.lanes.addresses()
+    }
+
+    fn extensions(&self) -> &[&'static str] {
+        SPONSORING
     }
 
     fn check(&self, payment: &Payment<'_, Exact>) -> Result<(), Rejected> {
-        check(payment, self.network.id(), self.network.domains(), self.network.now())
+        let (network, now) = (&self.network, self.network.now());
+        match &payment.payload {
+            Payload::Eip3009(payload) => check(payment, payload, network.id(), network.domains(), now),
+            Payload::Permit2(payload) => self.permits().check(&PermitView::exact(payment, payload), now),
+        }
     }
 
     async fn verify(&self, payment: &Payment<'_, Exact>) -> Result<Verified> {
+        let payload = match &payment.payload {
+            Payload::Eip3009(payload) => payload,
+            Payload::Permit2(payload) => return self.permits().verify(&PermitView::exact(payment, payload)).await,
+        };
         let chain = self.network.chain()?;
-        let examined = self.examined(payment)?;
-        let authorization = &payment.payload.authorization;
+        let examined = self.examined(payment, payload)?;
+        let authorization = &payload.authorization;
         let answer = chain.probe(&Self::question(chain, examined, &authorization.transfer())).await?;
-        verdict(payment, examined, &answer)?;
+        verdict(payment, payload, examined, &answer)?;
         Ok(Verified::new(authorization.from.to_checksum(None)))
     }
 
     async fn settle(&self, payment: &Payment<'_, Exact>, cx: &SettleContext) -> Result<Outcome> {
-        super::settle::settle(self, payment, cx).await
+        match &payment.payload {
+            Payload::Eip3009(payload) => super::settle::settle(self, payment, payload, cx).await,
+            Payload::Permit2(payload) => self.permits().settle(&PermitView::exact(payment, payload), cx).await,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The scheme `exact` by EIP-3009: the payer signs a transfer of exactly the amount, anybody may carry it out, and the
-//! token lets each nonce be used once (specification `exact` on EVM, §2).
+//! The scheme `exact`: the payer signs a transfer of exactly the amount, and anybody may carry it out. By EIP-3009 the
+//! token lets each nonce be used once (specification `exact` on EVM, §2); by Permit2 that contract does (§3).
 
 mod check;
 mod client;
@@ -12,17 +12,23 @@ mod verify;
 pub use client::ExactClient;
 pub use facilitator::ExactFacilitator;
 pub use server::ExactServer;
-pub use types::{Authorization, Extra, Payload};
+pub use types::{Authorization, Eip3009Payload, Extra, Payload};
+
+pub(crate) use check::TIME_BUFFER;
+pub(crate) use client::{Entropy, agrees, random};
+pub(crate) use server::permit2_offer;
+pub(crate) use settle::{carry_out, gas_limit, unestimated};
 
 use crate::address::parse_address;
 use crate::codes;
+use crate::permit2::PermitView;
 use crate::prove::Expect;
 use alloy::primitives::Address;
 use tollway_core::codes::{INVALID_PAYLOAD, INVALID_PAYMENT_REQUIREMENTS};
 use tollway_core::{AccountId, Claim, ClaimKey, Flow, Payment, PaymentRequirements, Rejected, Scheme, WirePart};
 
 /// The scheme. Its claim key is `<network>/eip3009/<asset>/<from>/<nonce>`, all in lower case: what the token accepts
-/// once.
+/// once; by Permit2 `<network>/permit2/<owner>/<nonce>`: what Permit2 accepts once, whatever the token.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Exact;
@@ -37,10 +43,13 @@ impl Scheme for Exact {
     type Extra = Extra;
 
     fn claim(payment: &Payment<'_, Self>) -> Result<Claim, Rejected> {
-        let authorization = &payment.payload.authorization;
         let network = &payment.offer.network;
         // The offer's asset and not one of the payload's: the payer does not choose what he is charged in.
         let asset = offer_address(payment.offer, "asset")?;
+        let authorization = match &payment.payload {
+            Payload::Eip3009(payload) => &payload.authorization,
+            Payload::Permit2(payload) => return Ok(PermitView::exact(payment, payload).claim(asset)),
+        };
         let parts =
             [format!("{asset:#x}"), format!("{:#x}", authorization.from), format!("{:#x}", authorization.nonce)];
         let key = ClaimKey::new(network, MECHANISM, &parts.each_ref().map(String::as_str));
@@ -65,7 +74,7 @@ impl Scheme for Exact {
 }
 
 /// An address of an offer: `asset` or `payTo`.
-fn offer_address(offer: &PaymentRequirements, member: &str) -> Result<Address, Rejected> {
+pub(crate) fn offer_address(offer: &PaymentRequirements, member: &str) -> Result<Address, Rejected> {
     let text = if member == "asset" { &offer.asset } else { &offer.pay_to };
     parse_address(text).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
@@ -117,13 +126,15 @@ mod tests {
             raw.payload = payload;
             decode::<Exact>(&raw, offer).unwrap_err().code.as_str().to_owned()
         };
+        let other = serde_json::json!({ "signature": "0x", "delegationManager": "0x" });
+        assert_eq!(refused(other, &offer), "unsupported_payload_type");
         let permit2 = serde_json::json!({ "signature": "0x", "permit2Authorization": {} });
-        assert_eq!(refused(permit2, &offer), "unsupported_payload_type");
+        assert_eq!(refused(permit2, &offer), "invalid_payload");
         assert_eq!(refused(serde_json::json!([]), &offer), "invalid_payload");
         let mut amount = raw.payload.clone();
         amount["authorization"]["value"] = "1e3".into();
         assert_eq!(refused(amount, &offer), "invalid_payload");
-        let odd = offer.clone().with_extra("name", 7);
+        let odd = golden_offer().with_extra("name", 7);
         assert_eq!(refused(raw.payload.clone(), &odd), "invalid_payment_requirements");
     }
 }

@@ -3,6 +3,7 @@
 use super::{Exact, offer_address};
 use crate::Evm;
 use crate::assets::{self, EIP3009, METHOD};
+use crate::permit2;
 use serde_json::Value;
 use std::sync::Arc;
 use tollway_core::{Build, BuildContext, Network as _, NoConfig, PaymentRequirements, SchemeServer, SupportedKind};
@@ -28,8 +29,15 @@ impl ExactServer {
         let extra = offer.extra.get_or_insert_default();
         let shown = &offer.asset;
         match extra.get(METHOD) {
-            None | Some(Value::Null) => {}
+            // A known token is paid as it is known, unless the price asks for Permit2, which moves any token.
+            None | Some(Value::Null) => {
+                let known = self.network.known_asset(shown);
+                if known.is_some_and(|asset| assets::method(asset) == permit2::METHOD) {
+                    return permit2_offer(&self.network, offer);
+                }
+            }
             Some(method) if method == EIP3009 => {}
+            Some(method) if method == permit2::METHOD => return permit2_offer(&self.network, offer),
             Some(method) => return Err(unserved(shown, &method.to_string())),
         }
         let known = self.network.known_asset(shown);
@@ -69,8 +77,40 @@ impl ExactServer {
     }
 }
 
+/// Completes an offer that is paid by Permit2: the method, and name and version of a token that has EIP-2612.
+///
+/// # Errors
+/// An address is none, or what the price brought contradicts what is known of the token.
+pub(crate) fn permit2_offer(network: &Evm, mut offer: PaymentRequirements) -> Result<PaymentRequirements, String> {
+    offer_address(&offer, "asset").map_err(|refused| refused.to_string())?;
+    let pay_to = offer_address(&offer, "payTo").map_err(|refused| refused.to_string())?;
+    if pay_to.is_zero() {
+        return Err("payTo is the zero address, which nobody can be paid at; set your own address".to_owned());
+    }
+    let extra = offer.extra.get_or_insert_default();
+    extra.insert(METHOD.to_owned(), permit2::METHOD.into());
+    let shown = &offer.asset;
+    let known = network.known_asset(shown);
+    for member in ["name", "version"] {
+        let given = extra.get(member).filter(|value| !value.is_null());
+        match (given, known.and_then(|asset| asset.extra.get(member))) {
+            (Some(given), Some(pinned)) if given != pinned => {
+                return Err(format!(
+                    "extra.{member} of {shown} is given as {given}, but the token's is {pinned}; leave extra.{member} \
+                     out"
+                ));
+            }
+            (None, Some(pinned)) => {
+                extra.insert(member.to_owned(), pinned.clone());
+            }
+            _ => {}
+        }
+    }
+    Ok(offer)
+}
+
 fn unserved(asset: &str, method: &str) -> String {
-    format!("{asset} is paid by {method}, which `exact` does not serve here: choose a token that has EIP-3009")
+    format!("{asset} is paid by {method}, which `exact` does not serve here: it serves eip3009 and permit2")
 }
 
 impl SchemeServer for ExactServer {
@@ -124,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn permit2_is_written_and_the_domain_only_where_there_is_eip_2612() {
+        let extra = |network, draft: fn(PaymentRequirements) -> PaymentRequirements| {
+            offer(network, draft).unwrap()["extra"].clone()
+        };
+        let asked: fn(PaymentRequirements) -> PaymentRequirements = |draft| draft.with_extra(METHOD, "permit2");
+        let usdc = serde_json::json!({ "assetTransferMethod": "permit2", "name": "USDC", "version": "2" });
+        assert_eq!(extra("eip155:84532", asked), usdc);
+        let mezo = serde_json::json!({ "assetTransferMethod": "permit2", "name": "Mezo USD", "version": "1" });
+        assert_eq!(extra("eip155:31611", |draft| draft), mezo);
+        let plain = serde_json::json!({ "assetTransferMethod": "permit2" });
+        assert_eq!(extra("eip155:38833", |draft| draft), plain);
+        assert_eq!(extra("eip155:31337", asked), plain);
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_with_advice() {
         let unknown = offer("eip155:31337", |draft| draft).unwrap_err();
         assert!(unknown.contains("networks.\"eip155:31337\".assets"), "{unknown}");
@@ -132,11 +187,13 @@ mod tests {
         let odd = offer("eip155:31337", |draft| draft.with_extra("name", 1).with_extra("version", "1")).unwrap_err();
         assert!(odd.contains("name"), "{odd}");
         for network in ["eip155:31611", "eip155:38833"] {
-            let permit2 = offer(network, |draft| draft).unwrap_err();
-            assert!(permit2.contains("permit2") && permit2.contains("EIP-3009"), "{permit2}");
+            let asked = offer(network, |draft| draft.with_extra(METHOD, "eip3009")).unwrap_err();
+            assert!(asked.contains("permit2"), "{asked}");
         }
-        let asked = offer("eip155:84532", |draft| draft.with_extra(METHOD, "permit2")).unwrap_err();
-        assert!(asked.contains("permit2"), "{asked}");
+        let asked = offer("eip155:84532", |draft| draft.with_extra(METHOD, "erc7710")).unwrap_err();
+        assert!(asked.contains("erc7710"), "{asked}");
+        let renamed = |draft: PaymentRequirements| draft.with_extra(METHOD, "permit2").with_extra("name", "USD Coin");
+        assert!(offer("eip155:84532", renamed).unwrap_err().contains("leave extra.name out"));
         let nobody = offer("eip155:84532", |mut draft| {
             draft.pay_to = format!("0x{}", "0".repeat(40));
             draft

@@ -3,21 +3,24 @@
 //! Until the transaction is handed to the node, whatever goes wrong is a refusal or a fault and the payment is free
 //! again. From then on there are only outcomes, and what is not known is `Pending`.
 
+use super::Exact;
 use super::facilitator::ExactFacilitator;
+use super::types::{Eip3009Payload, Examined};
 use super::verify::verdict;
-use super::{Exact, types::Examined};
 use crate::broadcast::{Refusal, Sent, broadcast};
 use crate::chain::Chain;
 use crate::codes;
-use crate::lane::{Flight, NotSent, Order};
-use crate::prove::{Expect, conclude};
+use crate::lane::{Flight, NotSent, Order, Seat};
+use crate::prove::{Expect, Expected, conclude};
 use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, missing, read};
-use alloy::primitives::{Bytes, U64};
+use alloy::primitives::{Address, Bytes, U64};
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
-use tollway_core::{Failure, Fault, FaultKind, NetworkId, Outcome, Payment, Rejected, Result, SettleContext};
+use tokio::time::{sleep, timeout};
+use tollway_core::{
+    ClaimKey, ErrorCode, Failure, Fault, FaultKind, NetworkId, Outcome, Payment, Rejected, Result, SettleContext,
+};
 
 /// How often a transaction is signed anew for a node that refuses it.
 const MOST_ATTEMPTS: usize = 4;
@@ -31,47 +34,78 @@ const SURE: Duration = Duration::from_secs(5);
 pub(super) async fn settle(
     side: &ExactFacilitator,
     payment: &Payment<'_, Exact>,
+    transfer: &Eip3009Payload,
     cx: &SettleContext,
 ) -> Result<Outcome> {
     let chain = side.network.chain()?;
-    let examined = side.examined(payment)?;
-    let lane = side.lane()?;
-    let mut order = prepare(chain, payment, examined, lane.address()).await?;
+    let examined = side.examined(payment, transfer)?;
+    let lane = side.lanes.least_busy()?;
+    let order = prepare(chain, payment, transfer, examined, lane.address()).await?;
+    let expect = Expected::Eip3009(Expect::new(examined.asset, &transfer.authorization));
+    carry_out(chain, &lane, order, &expect, cx).await
+}
 
+/// Signs, writes down, sends, waits and proves, whatever the mechanism.
+///
+/// # Errors
+/// Nothing was sent.
+pub(crate) async fn carry_out(
+    chain: &Chain,
+    lane: &Seat,
+    mut order: Order,
+    expect: &Expected,
+    cx: &SettleContext,
+) -> Result<Outcome> {
     let claims = [cx.claim.key.clone()];
-    let mut attempt = 1;
-    let flight = loop {
-        match lane.send(&order, &cx.ledger, &claims).await {
-            Ok(flight) => break flight,
+    let mut attempts = 0;
+    let sent = send(chain, lane, &mut order, &mut attempts, cx, &claims).await;
+    if attempts > 1 || sent.is_err() {
+        // A refusal can leave a hole that other settlements' transactions wait behind.
+        lane.mend(&order, &cx.ledger, &claims).await;
+    }
+    let flight = sent?;
+    Ok(follow(chain, flight, expect, order.quote.head.saturating_sub(MARGIN)).await)
+}
+
+/// Sends a payment's transaction, signed anew where the node refuses it for its nonce or its fee.
+async fn send(
+    chain: &Chain,
+    lane: &Seat,
+    order: &mut Order,
+    attempts: &mut usize,
+    cx: &SettleContext,
+    claims: &[ClaimKey],
+) -> Result<Flight> {
+    loop {
+        *attempts += 1;
+        let (refusal, why) = match lane.send(order, &cx.ledger, claims).await {
+            Ok(flight) => return Ok(flight),
             Err(NotSent::Fault(fault)) => return Err(fault.into()),
-            Err(NotSent::Refused(refusal, why)) => {
-                let curable = matches!(
-                    refusal,
-                    Refusal::NonceTooLow | Refusal::NonceTooHigh | Refusal::Occupied | Refusal::FeeTooLow
-                );
-                tracing::warn!(network = %payment.offer.network, ?refusal, why, "the node refused a transaction");
-                if !curable || attempt == MOST_ATTEMPTS {
-                    return Err(refused(&payment.offer.network, &lane.address().to_checksum(None), refusal, &why));
-                }
-                if refusal == Refusal::FeeTooLow {
-                    dearer(chain, &mut order).await?;
-                }
-                attempt += 1;
+            Err(NotSent::Refused(refusal, why)) => (refusal, why),
+        };
+        tracing::warn!(network = %chain.name(), ?refusal, why, "the node refused a transaction");
+        match refusal {
+            _ if *attempts >= MOST_ATTEMPTS => {}
+            Refusal::NonceTooLow | Refusal::NonceTooHigh | Refusal::Occupied => continue,
+            Refusal::FeeTooLow => {
+                dearer(chain, order).await?;
+                continue;
             }
+            Refusal::NoFunds | Refusal::Unreachable | Refusal::Other => {}
         }
-    };
-    let expect = Expect::new(examined.asset, &payment.payload.authorization);
-    Ok(follow(chain, flight, &expect, order.quote.head.saturating_sub(MARGIN)).await)
+        return Err(refused(chain.name(), &lane.address().to_checksum(None), refusal, &why));
+    }
 }
 
 /// Asks the chain about the payment and what it takes to carry it out, in one round trip, and the fees beside it.
 async fn prepare(
     chain: &Chain,
     payment: &Payment<'_, Exact>,
+    payload: &Eip3009Payload,
     examined: &Examined,
-    signer: alloy::primitives::Address,
+    signer: Address,
 ) -> Result<Order> {
-    let transfer = payment.payload.authorization.transfer();
+    let transfer = payload.authorization.transfer();
     let question = ExactFacilitator::question(chain, examined, &transfer);
     let data = Bytes::from(question.transfer_call());
     let most = U64::from(chain.limits.max_gas);
@@ -83,27 +117,29 @@ async fn prepare(
     let mut next = || answers.next().unwrap_or_else(|| Err(missing()));
 
     let answer = chain.probed(next().and_then(|answer| read(&answer)))?;
-    verdict(payment, examined, &answer)?;
-    let gas = next().and_then(|answer| read::<U64>(&answer)).map_err(|error| unestimated(chain, payment, error))?;
+    verdict(payment, payload, examined, &answer)?;
+    let gas = next()
+        .and_then(|answer| read::<U64>(&answer))
+        .map_err(|error| unestimated(chain, payload.authorization.from, codes::SIMULATION_FAILED, error))?;
     Ok(Order { to: examined.asset, data, gas: gas_limit(gas.to(), chain.limits.max_gas), quote: quote? })
 }
 
 /// An estimate with a fifth of room, for state that changes until the block; never above the cap.
-fn gas_limit(estimate: u64, most: u64) -> u64 {
+pub(crate) fn gas_limit(estimate: u64, most: u64) -> u64 {
     estimate.saturating_add(estimate / 5).min(most)
 }
 
 /// Why the gas of a payment that would succeed could not be estimated.
-fn unestimated(chain: &Chain, payment: &Payment<'_, Exact>, error: CallError) -> Failure {
+pub(crate) fn unestimated(chain: &Chain, payer: Address, reverted: ErrorCode, error: CallError) -> Failure {
     let reverts = |code: i64, words: &str| {
         code == 3 || ["revert", "gas required exceeds", "out of gas"].iter().any(|part| words.contains(part))
     };
     match &error {
         CallError::Refused { code, message } if reverts(*code, &message.to_lowercase()) => {
             let most = chain.limits.max_gas;
-            Rejected::new(codes::SIMULATION_FAILED)
+            Rejected::new(reverted)
                 .because(format!("the transfer reverts, or takes more than {most} gas"))
-                .payer(payment.payload.authorization.from.to_checksum(None))
+                .payer(payer.to_checksum(None))
                 .into()
         }
         _ => chain.rpc.fault("estimating a payment's gas", error).into(),
@@ -137,10 +173,9 @@ fn refused(network: &NetworkId, signer: &str, refusal: Refusal, why: &str) -> Fa
 }
 
 /// Waits for the transaction's block and reads the outcome. Whatever is not known in time is pending.
-async fn follow(chain: &Chain, mut flight: Flight, expect: &Expect, since: u64) -> Outcome {
-    let deadline = Instant::now() + chain.limits.settle_timeout;
+async fn follow(chain: &Chain, mut flight: Flight, expect: &Expected, since: u64) -> Outcome {
     let hash = flight.hash;
-    let outcome = timeout_at(deadline, async {
+    let outcome = timeout(chain.limits.settle_timeout, async {
         let receipt = mined(chain, &mut flight).await;
         loop {
             match conclude(&chain.rpc, expect, &receipt, since).await {

@@ -2,6 +2,7 @@
 
 use crate::address::{checksummed, word};
 use crate::eip712::Transfer;
+use crate::permit2::{Permit2Authorization, Permit2Payload};
 use crate::signature::Received;
 use alloy::primitives::{Address, B256, U256};
 use serde::de::Error as _;
@@ -10,10 +11,31 @@ use serde_json::Value;
 use std::sync::OnceLock;
 use tollway_core::Amount;
 
+/// What a payer sends, told apart by its key: `authorization` for EIP-3009, `permit2Authorization` for Permit2.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Payload {
+    /// A transfer signed for the token itself.
+    Eip3009(Eip3009Payload),
+    /// A transfer signed for Permit2.
+    Permit2(Permit2Payload),
+}
+
+impl Payload {
+    /// The EIP-3009 transfer, where it is one.
+    pub fn eip3009(&self) -> Option<&Eip3009Payload> {
+        match self {
+            Self::Eip3009(payload) => Some(payload),
+            Self::Permit2(_) => None,
+        }
+    }
+}
+
 /// A signed EIP-3009 transfer. On the wire `{ authorization, signature }`, in this order.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Payload {
+pub struct Eip3009Payload {
     /// What is signed.
     pub authorization: Authorization,
     /// The signature as it came: `0x` and hexadecimal digits, 65 bytes of ECDSA for an account without code.
@@ -23,27 +45,38 @@ pub struct Payload {
     pub(crate) examined: OnceLock<Examined>,
 }
 
-impl Payload {
+impl Eip3009Payload {
     /// A payload with its signature in text.
     pub fn new(authorization: Authorization, signature: impl Into<String>) -> Self {
         Self { authorization, signature: signature.into(), examined: OnceLock::new() }
     }
 }
 
-/// Why a payload without `authorization` is refused; told from other errors by this text.
-pub(super) const OTHER_KIND: &str = "the payload carries no EIP-3009 `authorization`";
+/// Why a payload with neither key is refused; told from other errors by this text.
+pub(super) const OTHER_KIND: &str = "the payload carries neither `authorization` nor `permit2Authorization`";
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Wire {
             authorization: Option<Authorization>,
+            permit2_authorization: Option<Permit2Authorization>,
             signature: Option<String>,
         }
         let wire = Wire::deserialize(deserializer)?;
-        let authorization = wire.authorization.ok_or_else(|| D::Error::custom(OTHER_KIND))?;
-        let signature = wire.signature.ok_or_else(|| D::Error::missing_field("signature"))?;
-        Ok(Self::new(authorization, signature))
+        let signature = |given: Option<String>| given.ok_or_else(|| D::Error::missing_field("signature"));
+        match (wire.authorization, wire.permit2_authorization) {
+            (Some(authorization), None) => {
+                Ok(Self::Eip3009(Eip3009Payload::new(authorization, signature(wire.signature)?)))
+            }
+            (None, Some(authorization)) => {
+                Ok(Self::Permit2(Permit2Payload::new(authorization, signature(wire.signature)?)))
+            }
+            (None, None) => Err(D::Error::custom(OTHER_KIND)),
+            // Peers differ in which of the two they would read: two payments in one.
+            (Some(_), Some(_)) => Err(D::Error::custom("the payload carries both kinds of authorization")),
+        }
     }
 }
 
@@ -116,6 +149,8 @@ pub struct Extra {
     pub version: Option<String>,
     /// How the token is paid with; absent means `eip3009`.
     pub asset_transfer_method: Option<String>,
+    /// Whose signature settles: what a permit of `upto` is bound to.
+    pub facilitator_address: Option<String>,
     /// The token's decimals, which some servers tell.
     pub decimals: Option<Value>,
 }
@@ -191,8 +226,10 @@ mod tests {
 
     #[test]
     fn a_payload_of_another_kind_is_told_apart() {
-        let permit2 = json!({ "signature": "0x", "permit2Authorization": {} });
-        assert_eq!(Payload::deserialize(&permit2).unwrap_err().to_string(), OTHER_KIND);
+        let other = json!({ "signature": "0x", "delegationManager": "0x" });
+        assert_eq!(Payload::deserialize(&other).unwrap_err().to_string(), OTHER_KIND);
+        let empty = json!({ "signature": "0x", "permit2Authorization": {} });
+        assert_ne!(Payload::deserialize(&empty).unwrap_err().to_string(), OTHER_KIND);
         let unsigned = json!({ "authorization": golden_payment().payload["authorization"] });
         assert_ne!(Payload::deserialize(&unsigned).unwrap_err().to_string(), OTHER_KIND);
     }

@@ -1,15 +1,20 @@
 //! What the chain's answer means for a payment, in the specification's order (§2, "Verify").
 
 use super::Exact;
-use super::types::{Examined, word_of};
+use super::types::{Eip3009Payload, Examined, word_of};
 use crate::codes;
 use crate::probe::{Answer, Diagnosis};
 use tollway_core::{ErrorCode, Payment, Rejected};
 
 /// Judges a payment that passed the local checks.
-pub(super) fn verdict(payment: &Payment<'_, Exact>, examined: &Examined, answer: &Answer) -> Result<(), Rejected> {
+pub(super) fn verdict(
+    payment: &Payment<'_, Exact>,
+    payload: &Eip3009Payload,
+    examined: &Examined,
+    answer: &Answer,
+) -> Result<(), Rejected> {
     let refuse = |code: ErrorCode, why: &str| {
-        Err(Rejected::new(code).because(why).payer(payment.payload.authorization.from.to_checksum(None)))
+        Err(Rejected::new(code).because(why).payer(payload.authorization.from.to_checksum(None)))
     };
     if answer.payer_has_code {
         // An account with code answers for itself, even where its key signed: the key may have been given up.
@@ -69,8 +74,9 @@ mod tests {
     fn judge(recovers: bool, wrapped: bool, change: impl FnOnce(&mut Answer)) -> Result<(), String> {
         let signed = Signed::new(NOW);
         let payment = decode::<Exact>(&signed.raw, &signed.offer).unwrap();
-        check(&payment, &"eip155:84532".parse().unwrap(), &Domains::new(84532), NOW).unwrap();
-        let mut examined = payment.payload.examined.get().unwrap().clone();
+        let payload = payment.payload.eip3009().unwrap();
+        check(&payment, payload, &"eip155:84532".parse().unwrap(), &Domains::new(84532), NOW).unwrap();
+        let mut examined = payload.examined.get().unwrap().clone();
         examined.recovers = recovers;
         examined.signature.wrapped = wrapped;
         let mut answer = Answer {
@@ -89,7 +95,7 @@ mod tests {
             }),
         };
         change(&mut answer);
-        verdict(&payment, &examined, &answer).map_err(|rejected| rejected.code.to_string())
+        verdict(&payment, payload, &examined, &answer).map_err(|rejected| rejected.code.to_string())
     }
 
     #[test]

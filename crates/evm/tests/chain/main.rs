@@ -5,6 +5,7 @@
 mod client;
 mod http;
 mod lane;
+mod permit2;
 mod plugin;
 mod reconcile;
 mod settle;

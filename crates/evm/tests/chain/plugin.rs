@@ -44,7 +44,7 @@ async fn it_registers_itself_and_accepts_its_own_examples() {
     }
     let facilitator = registry.facilitator("exact", &id, json!({}), cx.clone()).await.unwrap();
     assert_eq!(facilitator.signers(), ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"]);
-    assert_eq!((facilitator.kind_extra(), facilitator.extensions().len()), (None, 0));
+    assert_eq!((facilitator.kind_extra(), facilitator.extensions().len()), (None, 2));
 
     for part in registry.parts() {
         let mut section: Value = serde_json::from_str(part.example()).unwrap();
@@ -83,6 +83,6 @@ async fn a_signer_of_another_chain_is_refused() {
         }
     }
     let world = World::new();
-    let error = tollway_evm::ExactFacilitator::new(world.evm.clone(), &[Arc::new(Other)]).unwrap_err();
+    let error = tollway_evm::ExactFacilitator::new(world.evm, &[Arc::new(Other)]).unwrap_err();
     assert!(error.contains("no EVM address"), "{error}");
 }

@@ -128,6 +128,23 @@ async fn attacker_first() {
     assert_eq!(world.earned(), U256::from(1000), "once");
 }
 
+/// Many nodes search few blocks at once.
+#[tokio::test(start_paused = true)]
+async fn attacker_first_and_a_node_that_searches_little() {
+    let world = Arc::new(World::manual());
+    for _ in 0..40 {
+        world.devnet.mine();
+    }
+    let settling = world.settling(&Pay::new(1));
+    world.waiting(1).await;
+    let theirs = front_run(&world, &Pay::new(1), &STRANGER).await;
+    world.waiting(2).await;
+    let refused = Fault::Error { code: -32005, message: "query exceeds max block range 10".into() };
+    world.devnet.inject("eth_getLogs", refused, 3);
+    world.devnet.mine();
+    assert_eq!(settled(settling.await.unwrap()).transaction, theirs.to_string());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_payer_who_cancels_first_has_not_paid() {
     use alloy::signers::SignerSync as _;

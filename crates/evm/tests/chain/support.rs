@@ -301,10 +301,12 @@ impl Pay {
     }
 }
 
+type Row = (ClaimRow, Option<Outcome>);
+
 /// A ledger that can fail.
 #[derive(Default)]
 pub(crate) struct Books {
-    rows: Mutex<BTreeMap<ClaimKey, (ClaimRow, Option<Outcome>)>>,
+    rows: Mutex<BTreeMap<ClaimKey, Row>>,
     signed: Mutex<Vec<(SignedTx, Vec<ClaimKey>)>>,
     trouble: AtomicU8,
 }

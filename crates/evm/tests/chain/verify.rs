@@ -65,7 +65,8 @@ async fn row_10_high_s_odd_v_compact_and_short_signatures_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn rows_11_to_14_cost_no_round_trip() {
     let world = World::new();
-    let rows: [(&str, fn(&mut Pay)); 5] = [
+    type Change = fn(&mut Pay);
+    let rows: [(&str, Change); 5] = [
         ("invalid_exact_evm_payload_authorization_value_mismatch", |pay| pay.value = 999),
         ("invalid_exact_evm_payload_authorization_value_mismatch", |pay| pay.value = 1001),
         ("invalid_exact_evm_recipient_mismatch", |pay| pay.to = STRANGER.address),

@@ -1,0 +1,63 @@
+//! [`Lanes`]: the keys that pay for one scheme's gas on a network.
+
+use crate::Evm;
+use crate::address::parse_address;
+use crate::lane::{Lane, Seat};
+use alloy::primitives::Address;
+use std::sync::Arc;
+use tollway_core::{Network as _, Rejected, Signer};
+
+/// At least one lane, in the order of the configuration.
+#[derive(Debug)]
+pub(crate) struct Lanes(Vec<Arc<Lane>>);
+
+impl Lanes {
+    /// # Errors
+    /// The network has no RPC, or there is no key, or one that is no EVM key.
+    pub(crate) fn open(network: &Evm, signers: &[Arc<dyn Signer>]) -> Result<Self, String> {
+        let chain = network.chain().map_err(|fault| fault.to_string())?;
+        let lanes: Result<Vec<_>, String> = signers
+            .iter()
+            .map(|signer| {
+                let address = parse_address(signer.address())
+                    .ok_or_else(|| format!("the signer's address `{}` is no EVM address", signer.address()))?;
+                Ok(chain.lane(signer, address))
+            })
+            .collect();
+        let lanes = lanes?;
+        if lanes.is_empty() {
+            let id = network.id();
+            return Err(format!(
+                "no key pays for gas on {id}; add signers = {{ \"{id}\" = [{{ key = \"env:MY_KEY\" }}] }}"
+            ));
+        }
+        Ok(Self(lanes))
+    }
+
+    /// A seat on the least busy signer's lane.
+    pub(crate) fn least_busy(&self) -> Result<Seat, Rejected> {
+        // There is always one; the refusal is for the compiler.
+        let lane = self.0.iter().min_by_key(|lane| lane.busy());
+        lane.map(Lane::join).ok_or(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
+    }
+
+    /// A seat on a certain signer's lane.
+    pub(crate) fn of(&self, address: Address) -> Option<Seat> {
+        self.0.iter().find(|lane| lane.address() == address).map(Lane::join)
+    }
+
+    /// Whether one of the signers has this address.
+    pub(crate) fn has(&self, address: Address) -> bool {
+        self.0.iter().any(|lane| lane.address() == address)
+    }
+
+    /// The first signer: the one that is told to the world where only one can be.
+    pub(crate) fn first(&self) -> Option<Address> {
+        self.0.first().map(|lane| lane.address())
+    }
+
+    /// All of them, in the spelling of EIP-55.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|lane| lane.address().to_checksum(None)).collect()
+    }
+}
