@@ -80,10 +80,17 @@ flows!(
     "dynamic-price",
     "exact-evm-eip3009",
     "exact-evm-insufficient-funds",
+    "exact-evm-permit2",
+    "exact-evm-permit2-eip2612",
+    "exact-evm-permit2-erc20-approval",
+    "exact-evm-permit2-no-allowance",
     "exact-evm-upfront",
     "handler-fails",
     "supported",
     "unpaid",
+    "upto-evm-permit2",
+    "upto-evm-permit2-eip2612",
+    "upto-evm-zero",
 );
 
 /// A recorded flow: what went over HTTP between client and server (`http`) and between server and facilitator

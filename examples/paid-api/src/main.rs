@@ -1,5 +1,6 @@
 //! An axum route behind a payment. Start `cargo run -- demo --keep --port 4020` in another terminal first: it brings
 //! the facilitator this uses. Then pay with the example `paying-client`.
+#![allow(clippy::print_stdout, reason = "an example talks to whoever tries it")]
 
 use axum::{Router, routing::get};
 use tollway::{PaymentLayer, RemoteFacilitator, ResourceServer, Route, Way};

@@ -1,4 +1,5 @@
 //! Gets a URL and pays for it if asked to, at most ten cents. The key comes from the environment variable `PAYER_KEY`.
+#![allow(clippy::print_stdout, reason = "an example talks to whoever tries it")]
 
 use tollway::PaymentClient;
 use tollway::http::Receipt;

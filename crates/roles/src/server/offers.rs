@@ -38,8 +38,8 @@ pub(super) struct LiveWay {
 
 /// Seconds an authorization may stay valid unless the way says otherwise.
 const LONGEST: NonZeroU64 = NonZeroU64::new(300).expect("300 is not zero");
-/// Keys of `extra` that only schemes and the engine write.
-const RESERVED: [&str; 2] = ["assetTransferMethod", "paymentFlow"];
+/// The member of `extra` that only the engine writes.
+const RESERVED: &str = "paymentFlow";
 
 impl ReadyWay {
     /// Whether offers are the same for every request.
@@ -97,8 +97,8 @@ impl ReadyWay {
         let mut draft = PaymentRequirements::new(&self.way.scheme, id.clone(), amount, asset, pay_to);
         draft = draft.with_timeout(self.longest());
         for (key, value) in more.into_iter().chain(&self.way.extra).flatten() {
-            if RESERVED.contains(&key.as_str()) {
-                return Err(format!("`extra.{key}` belongs to the scheme; set the asset's or the route's own option"));
+            if key == RESERVED {
+                return Err(format!("`extra.{key}` belongs to the engine; say .upfront(), or set `flow`"));
             }
             draft = draft.with_extra(key, value.clone());
         }

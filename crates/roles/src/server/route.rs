@@ -141,7 +141,7 @@ impl Way {
         self
     }
 
-    /// Adds a member to the offer's `extra`. `assetTransferMethod` and `paymentFlow` belong to the scheme.
+    /// Adds a member to the offer's `extra`. `paymentFlow` belongs to the engine.
     pub fn extra(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
         self

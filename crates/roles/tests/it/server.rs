@@ -299,7 +299,7 @@ async fn a_route_that_cannot_work_is_an_error_at_start() {
     let (_, why) = code(build(Route::new("a b c").accepts(way(network))).await);
     assert!(why.contains("GET /report"), "{why}");
     let (_, why) = code(build(Route::new("/a").accepts(way(network).extra("paymentFlow", "upfront"))).await);
-    assert!(why.contains("belongs to the scheme"), "{why}");
+    assert!(why.contains("belongs to the engine"), "{why}");
     let (_, why) = code(build(Route::new("/a").accepts(way(network)).extension("session", true.into())).await);
     assert!(why.contains("`session`"), "{why}");
     assert!(ResourceServer::builder("shop.test").registry(registry()).build().await.is_err(), "an origin has a scheme");

@@ -3,15 +3,17 @@
 use axum::extract::{Query, Request};
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tollway::core::{Price, SettleResponse};
+use tollway::core::{AssetAmount, Price, SettleResponse};
 use tollway::evm::LocalKey;
 use tollway::http::{self, PaymentLayer, RemoteFacilitator, header};
-use tollway::{LocalFacilitator, PaymentClient, ResourceServer, Route, Way};
+use tollway::roles::server::Charge;
+use tollway::{Amount, LocalFacilitator, PaymentClient, ResourceServer, Route, Way};
+use tollway_devnet::contracts::addresses::{PLAIN, USDC};
 use tollway_devnet::{Devnet, accounts};
 use tollway_testkit::FakeClock;
 
@@ -104,6 +106,18 @@ impl World {
             let units: u64 = request.argument("units").map_or(Ok(1), |units| units.parse())?;
             Ok::<Price, Box<dyn std::error::Error + Send + Sync>>(format!("$0.{units:03}").parse()?)
         });
+        let permit2 = |asset: &str, extra: Value| {
+            let (asset, extra) = (asset.to_owned(), extra.as_object().cloned());
+            way().price(Price::Asset(AssetAmount { amount: Amount::from(1000), asset, extra }))
+        };
+        let usdc = || {
+            permit2(
+                &USDC.to_checksum(None),
+                json!({ "assetTransferMethod": "permit2", "name": "USDC", "version": "2" }),
+            )
+        };
+        let upto = || Way::new("upto", NETWORK, "$0.002", PAYEE);
+        let sponsored = |path: &str, way: Way, extension| Route::new(path).accepts(way).extension(extension, json!({}));
         let described = Route::new("GET /evm/eip3009").description("EIP-3009").mime_type("application/json");
         let server = ResourceServer::builder(ORIGIN)
             .clock(clock)
@@ -112,6 +126,15 @@ impl World {
             .route(Route::new("GET /evm/upfront").accepts(way().upfront()))
             .route(Route::new("GET /dynamic").accepts(per_unit))
             .route(Route::new("GET /fails").accepts(way()))
+            .route(Route::new("GET /evm/permit2").accepts(usdc()))
+            .route(sponsored("GET /evm/permit2-eip2612", usdc(), "eip2612GasSponsoring"))
+            .route(sponsored(
+                "GET /evm/permit2-erc20",
+                permit2(&PLAIN.to_checksum(None), json!({ "assetTransferMethod": "permit2" })),
+                "erc20ApprovalGasSponsoring",
+            ))
+            .route(Route::new("GET /evm/upto").accepts(upto()))
+            .route(sponsored("GET /evm/upto-eip2612", upto(), "eip2612GasSponsoring"))
             .route(Route::new("GET /dear").accepts(Way::exact(NETWORK, "$0.002", PAYEE)))
             .build()
             .await
@@ -119,7 +142,16 @@ impl World {
         let ok = async |request: Request| Json(json!({ "ok": true, "route": request.uri().path() }));
         let fails =
             async |_: Query<HashMap<String, String>>| (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "ok": false })));
+        let metered = async |Query(query): Query<HashMap<String, String>>, request: Request| {
+            let charge: Charge = query.get("use").map_or("1000", String::as_str).parse().unwrap();
+            (Extension(charge), Json(json!({ "ok": true, "route": request.uri().path() })))
+        };
         Router::new()
+            .route("/evm/permit2", get(ok))
+            .route("/evm/permit2-eip2612", get(ok))
+            .route("/evm/permit2-erc20", get(ok))
+            .route("/evm/upto", get(metered))
+            .route("/evm/upto-eip2612", get(metered))
             .route("/evm/eip3009", get(ok))
             .route("/evm/upfront", get(ok))
             .route("/dynamic", get(ok))
