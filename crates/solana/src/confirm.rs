@@ -10,9 +10,9 @@ use solana_pubkey::Pubkey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tollway_core::Durable;
 
 /// Where learning begins, and its limits.
@@ -30,6 +30,12 @@ const LATE: Duration = Duration::from_millis(800);
 const RESEND: Duration = Duration::from_secs(2);
 /// Every so many rounds of that, whether its time has passed is asked, too.
 const ROUNDS: u32 = 2;
+/// Most transactions for which either is done at once, and how long one's turn lasts at least: a node that is down must
+/// not be flooded by what waits for it.
+const AT_ONCE: usize = 8;
+const TURN: Duration = Duration::from_millis(250);
+/// Longest time that is waited for anything: a point in time that far off can still be named.
+const EVER: Duration = Duration::from_secs(24 * 3600);
 
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +72,8 @@ pub(crate) struct Confirmations {
     patience: Duration,
     waiting: Mutex<Waiting>,
     wake: Notify,
+    /// Permits for calls beyond the first send and the shared looks.
+    spare: Semaphore,
 }
 
 #[derive(Debug)]
@@ -90,7 +98,15 @@ struct Waiter {
 impl Confirmations {
     pub(crate) fn new(rpc: Rpc, pause: Duration, patience: Duration) -> Self {
         let waiting = Waiting { transactions: HashMap::new(), usual: FIRST_GUESS, down: DOWN, looker: None };
-        Self { rpc, expiry: Expiry::default(), pause, patience, waiting: Mutex::new(waiting), wake: Notify::new() }
+        Self {
+            rpc,
+            expiry: Expiry::default(),
+            pause: pause.min(EVER),
+            patience: patience.min(EVER),
+            waiting: Mutex::new(waiting),
+            wake: Notify::new(),
+            spare: Semaphore::new(AT_ONCE),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -121,8 +137,9 @@ impl Confirmations {
                 }
                 () = sleep_until(pause) => {}
             }
-            let unseen = *sight.borrow() == Sight::Unseen;
-            if unseen && round.is_multiple_of(ROUNDS) && self.has_expired(signature, blockhash).await {
+            // Where too many are late already, this one has its turn another time.
+            let spare = self.spare.try_acquire().ok().filter(|_| *sight.borrow() == Sight::Unseen);
+            if spare.is_some() && round.is_multiple_of(ROUNDS) && self.has_expired(signature, blockhash).await {
                 self.forget(signature);
                 return Fate::Expired;
             }
@@ -130,10 +147,14 @@ impl Confirmations {
                 self.forget(signature);
                 return Fate::Unknown;
             }
-            if unseen {
+            if spare.is_some() {
                 // What comes of it is seen like the rest.
+                let turn = async {
+                    self.rpc.broadcast(transaction).await;
+                    sleep(TURN).await;
+                };
                 tokio::select! {
-                    _ = self.rpc.broadcast(transaction) => {}
+                    () = turn => {}
                     _ = sight.wait_for(|sight| matches!(sight, Sight::Ended(_))) => {}
                 }
             }
@@ -495,6 +516,26 @@ mod tests {
         });
         chain.script.on("isBlockhashValid", |_| Ok(json!({ "context": { "slot": 1 }, "value": true })));
         assert_eq!(confirmations.send(&durable(0).await, &Pubkey::default()).await, Fate::Landed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_down_is_not_flooded() {
+        let (chain, confirmations) = chain(500, usize::MAX);
+        never(&chain, u64::MAX);
+        let script = chain.script.clone();
+        chain.script.on("getSignatureStatuses", |_| Err((0, "down".to_owned())));
+        let mut tasks = Vec::new();
+        for number in 0..1000 {
+            let (confirmations, durable) = (confirmations.clone(), durable(number).await);
+            tasks.push(tokio::spawn(async move { confirmations.send(&durable, &Pubkey::default()).await }));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = script.total();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let calls = script.total() - before;
+        // Eight at once, four times a second, with a question for some: not a thousand every two seconds.
+        assert!(calls < 1500, "{calls} calls in 20 seconds");
+        tasks.iter().for_each(JoinHandle::abort);
     }
 
     #[test]
