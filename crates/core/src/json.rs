@@ -83,14 +83,11 @@ fn depth_exceeds(bytes: &[u8], limit: usize) -> bool {
 /// may carry more, arrays and scalars must be equal.
 pub fn is_subset(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => is_object_subset(part, whole),
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other)))
+        }
         _ => part == whole,
     }
-}
-
-/// [`is_subset`] for two objects.
-pub fn is_object_subset(part: &Object, whole: &Object) -> bool {
-    part.iter().all(|(key, value)| whole.get(key).is_some_and(|other| is_subset(value, other)))
 }
 
 #[cfg(test)]

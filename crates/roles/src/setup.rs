@@ -6,8 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Network, NetworkId, NetworkPattern, PartKind, Registry, RegistryError, SharedConfig,
-    Signer, SignerConfig,
+    BuildContext, CaipError, Network, NetworkId, NetworkPattern, Registry, RegistryError, SharedConfig, Signer,
 };
 
 /// Why a role could not be set up. Every text says what to change.
@@ -157,16 +156,6 @@ impl Parts {
         let mut patterns = self.signers.iter().map(|(at, _)| at).chain(self.shared.signers.keys());
         patterns.any(|at| at.matches(id))
     }
-
-    /// Every scheme whose `kind` side is registered for a network.
-    pub(crate) fn schemes(&self, kind: PartKind, id: &NetworkId) -> Vec<&'static str> {
-        self.registry.schemes(kind, id)
-    }
-}
-
-/// The signer section for a key named by reference.
-pub(crate) fn local_key(reference: &str) -> SignerConfig {
-    SignerConfig::local(reference)
 }
 
 /// The builder methods that all three roles have. The builder has a field `setup`.
@@ -195,7 +184,7 @@ macro_rules! shared_methods {
         /// Configures a key for a network or a pattern such as `eip155:*`, by reference: `env:NAME` or `file:PATH`.
         pub fn key(mut self, at: &str, reference: &str) -> Self {
             if let Some(at) = self.setup.note(at.parse()) {
-                self.setup.shared.signers.entry(at).or_default().push(crate::setup::local_key(reference));
+                self.setup.shared.signers.entry(at).or_default().push(tollway_core::SignerConfig::local(reference));
             }
             self
         }

@@ -125,7 +125,7 @@ impl PaymentClient {
         if !parts.has_signer(id) {
             return Err(format!("no key is configured for {id}; add .key(\"{id}\", \"env:MY_KEY\")"));
         }
-        let names = parts.schemes(PartKind::SchemeClient, id);
+        let names = parts.registry.schemes(PartKind::SchemeClient, id);
         let Some(name) = names.iter().copied().find(|name| *name == scheme) else {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return Err(format!("no plug-in pays this scheme on {id} (registered: {known})"));

@@ -70,7 +70,7 @@ impl LocalFacilitatorBuilder {
             let network = parts.network(&id).await?;
             let cx = parts.context(&network).await?;
             let mut schemes = BTreeMap::new();
-            for name in parts.schemes(PartKind::SchemeFacilitator, &id) {
+            for name in parts.registry.schemes(PartKind::SchemeFacilitator, &id) {
                 let section = parts.shared.scheme(name, &id);
                 schemes.insert(name, parts.registry.facilitator(name, &id, section, cx.clone()).await?);
             }
