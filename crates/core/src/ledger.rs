@@ -193,6 +193,11 @@ impl LedgerHandle {
         Self { ledger, scope }
     }
 
+    /// Whether both are views of one ledger for one role, so that one transaction may carry claims of both.
+    pub fn is(&self, other: &Self) -> bool {
+        self.scope == other.scope && Arc::ptr_eq(&self.ledger, &other.ledger)
+    }
+
     /// See [`Ledger::take`].
     ///
     /// # Errors

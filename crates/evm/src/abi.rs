@@ -1,5 +1,7 @@
 //! The contract interfaces spoken here, ABI-encoded by alloy.
 
+use alloy::primitives::{Address, address};
+
 alloy::sol! {
     /// EIP-3009 with the events its proof is read from, and EIP-1271.
     interface Token {
@@ -23,5 +25,17 @@ alloy::sol! {
     }
 }
 
+alloy::sol! {
+    /// Many calls in one transaction.
+    interface Multicall3 {
+        struct Call3 { address target; bool allowFailure; bytes callData; }
+        function aggregate3(Call3[] calls) external payable;
+    }
+}
+
+/// Where Multicall3 is on every chain that has it.
+pub(crate) const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
+
+alloy::sol!(BatchProbe, "artifacts/BatchProbe.json");
 alloy::sol!(Probe, "artifacts/Probe.json");
 alloy::sol!(PermitProbe, "artifacts/PermitProbe.json");

@@ -6,16 +6,16 @@
 
 use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, Rpc, read};
-use alloy::primitives::{B256, U64};
+use alloy::primitives::{B256, U64, U256};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-/// Most receipts asked for in one request.
-const LARGEST_BATCH: usize = 64;
+/// Most receipts asked for in one request. Those of shared transactions are large.
+const LARGEST_BATCH: usize = 16;
 /// Receipts are asked for outright every so many blocks, whatever the lists said: nodes behind one address disagree.
 const DUE: u64 = 16;
 /// Bounds of the time between blocks that is believed.
@@ -52,7 +52,7 @@ struct Waiting {
     absent: u64,
     /// The block at which its receipt was last asked for outright.
     asked: u64,
-    tell: oneshot::Sender<Receipt>,
+    tell: mpsc::UnboundedSender<Receipt>,
 }
 
 /// The newest block seen.
@@ -60,6 +60,7 @@ struct Waiting {
 struct Last {
     number: u64,
     hash: B256,
+    base_fee: Option<u128>,
     at: Instant,
     /// Whether it was looked for just before too, so that `at` is when it came.
     sharp: bool,
@@ -73,31 +74,43 @@ struct Block {
     hash: B256,
     parent_hash: B256,
     #[serde(default)]
+    base_fee_per_gas: Option<U256>,
+    #[serde(default)]
     transactions: HashSet<B256>,
 }
 
-/// Waits for one transaction. The wait ends when this is dropped.
+/// Waits for one of the transactions of a nonce. The wait ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    hash: B256,
-    receipt: oneshot::Receiver<Receipt>,
+    hashes: Vec<B256>,
+    tell: mpsc::UnboundedSender<Receipt>,
+    receipts: mpsc::UnboundedReceiver<Receipt>,
     shared: Arc<Shared>,
 }
 
 impl Watch {
-    /// The receipt, once the transaction is in a block. Waits for as long as the caller lets it.
+    /// The receipt, once a transaction is in a block. Waits for as long as the caller lets it.
     pub(crate) async fn receipt(&mut self) -> Receipt {
-        match (&mut self.receipt).await {
-            Ok(receipt) => receipt,
-            // The watcher went with its runtime, or the receipt was handed out before.
-            Err(_) => std::future::pending().await,
+        match self.receipts.recv().await {
+            Some(receipt) => receipt,
+            // Never: a sender is kept here.
+            None => std::future::pending().await,
         }
+    }
+
+    /// Waits for this transaction too, as for the others. See [`Blocks::watch`].
+    pub(crate) fn also(&mut self, hash: B256, absent: u64) {
+        self.hashes.push(hash);
+        Shared::wait(&self.shared, hash, Waiting { absent, asked: absent, tell: self.tell.clone() });
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.shared.state().waiting.remove(&self.hash);
+        let mut state = self.shared.state();
+        for hash in &self.hashes {
+            state.waiting.remove(hash);
+        }
     }
 }
 
@@ -117,13 +130,20 @@ impl Blocks {
     /// Begins to wait for a transaction that no block up to `absent` can hold, because it was not sent before. Must
     /// be called within a runtime.
     pub(crate) fn watch(&self, hash: B256, absent: u64) -> Watch {
-        let (tell, receipt) = oneshot::channel();
-        let mut state = self.0.state();
-        state.waiting.insert(hash, Waiting { absent, asked: absent, tell });
-        if !std::mem::replace(&mut state.running, true) {
-            tokio::spawn(Shared::run(self.0.clone()));
-        }
-        Watch { hash, receipt, shared: self.0.clone() }
+        let (tell, receipts) = mpsc::unbounded_channel();
+        let mut watch = Watch { hashes: Vec::new(), tell, receipts, shared: self.0.clone() };
+        watch.also(hash, absent);
+        watch
+    }
+
+    /// The newest block's number, where one was seen.
+    pub(crate) fn number(&self) -> Option<u64> {
+        Some(self.0.state().last?.number)
+    }
+
+    /// The newest block's base fee in wei per gas, where one was seen.
+    pub(crate) fn base_fee(&self) -> Option<u128> {
+        self.0.state().last?.base_fee
     }
 
     /// Says that something was sent, so that a look is worth while before the next block is expected.
@@ -135,6 +155,14 @@ impl Blocks {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(shared: &Arc<Self>, hash: B256, waiting: Waiting) {
+        let mut state = shared.state();
+        state.waiting.insert(hash, waiting);
+        if !std::mem::replace(&mut state.running, true) {
+            tokio::spawn(Self::run(shared.clone()));
+        }
     }
 
     async fn run(shared: Arc<Self>) {
@@ -241,7 +269,8 @@ impl Shared {
             if let Some(last) = last.filter(|last| sharp && last.sharp) {
                 state.learn(last, number, now);
             }
-            state.last = Some(Last { number, hash: block.hash, at: now, sharp });
+            let base_fee = block.base_fee_per_gas.and_then(|fee| u128::try_from(fee).ok());
+            state.last = Some(Last { number, hash: block.hash, base_fee, at: now, sharp });
         }
         let mut wanted = Vec::new();
         for (hash, waiting) in &mut state.waiting {
@@ -297,6 +326,7 @@ mod tests {
             number: U64::from(number),
             hash: B256::repeat_byte(hash),
             parent_hash: B256::repeat_byte(parent),
+            base_fee_per_gas: None,
             transactions: transactions.iter().copied().collect(),
         }
     }

@@ -3,11 +3,13 @@
 use crate::address::parse_address;
 use crate::assets;
 use crate::blocks::Blocks;
-use crate::chain::{Chain, Limits};
+use crate::chain::Chain;
 use crate::eip712::Domains;
 use crate::fees::Fees;
+use crate::limits::Limits;
 use crate::network::Evm;
 use crate::rpc::Rpc;
+use crate::spend::Spend;
 use crate::transport::HttpTransport;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
 use alloy::rpc::client::RpcClient;
@@ -25,9 +27,8 @@ pub struct EvmBuilder {
     clock: Arc<dyn Clock>,
     block_time: Duration,
     rpc_timeout: Duration,
-    settle_timeout: Duration,
     max_fee_per_gas: u128,
-    max_gas: u64,
+    limits: Limits,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -45,9 +46,8 @@ impl EvmBuilder {
             clock: Arc::new(SystemClock),
             block_time: Duration::from_millis(2000),
             rpc_timeout: Duration::from_secs(10),
-            settle_timeout: Duration::from_secs(60),
             max_fee_per_gas: 500_000_000_000,
-            max_gas: 500_000,
+            limits: Limits::default(),
         }
     }
 
@@ -93,7 +93,7 @@ impl EvmBuilder {
 
     /// How long a settlement waits for its block before it is pending; 60 s where not set.
     pub fn settle_timeout(mut self, time: Duration) -> Self {
-        self.settle_timeout = time;
+        self.limits.settle_timeout = time;
         self
     }
 
@@ -105,7 +105,50 @@ impl EvmBuilder {
 
     /// Most gas of one payment's transaction and of one wallet's verdict; 500 000 where not set.
     pub fn max_gas(mut self, gas: u64) -> Self {
-        self.max_gas = gas;
+        self.limits.max_gas = gas;
+        self
+    }
+
+    /// Most payments of one transaction; 100 where not set, and below two none share one.
+    pub fn batch_max_payments(mut self, payments: usize) -> Self {
+        self.limits.sharing.payments = payments;
+        self
+    }
+
+    /// Most gas of a transaction that payments share; 8 000 000 where not set.
+    pub fn batch_max_gas(mut self, gas: u64) -> Self {
+        self.limits.sharing.gas = gas;
+        self
+    }
+
+    /// How long a payment waits for company while its signer has transactions unmined; adapted to the time between
+    /// blocks where not set.
+    pub fn batch_wait(mut self, time: Duration) -> Self {
+        self.limits.sharing.wait = Some(time);
+        self
+    }
+
+    /// Most transactions a signer has unmined before payments that could share one wait for a block; 16 where not set.
+    pub fn max_unmined(mut self, transactions: usize) -> Self {
+        self.limits.sharing.unmined = transactions.max(1);
+        self
+    }
+
+    /// Most wei for the gas of one payment; no limit where not set.
+    pub fn max_fee_per_payment(mut self, wei: u128) -> Self {
+        self.limits.max_fee_per_payment = Some(wei);
+        self
+    }
+
+    /// Most wei for gas in a day (UTC) over all signers, counted since the process began; no limit where not set.
+    pub fn max_spend_per_day(mut self, wei: u128) -> Self {
+        self.limits.max_spend_per_day = Some(wei);
+        self
+    }
+
+    /// Below so many wei a signer's balance is said to be low; below what a hundred payments cost where not set.
+    pub fn low_balance(mut self, wei: u128) -> Self {
+        self.limits.low_balance = Some(wei);
         self
     }
 
@@ -120,8 +163,9 @@ impl EvmBuilder {
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
-            let limits = Limits { max_gas: self.max_gas, settle_timeout: self.settle_timeout };
-            Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, limits)
+            let (clock, most) = (self.clock.clone(), self.limits.max_spend_per_day);
+            let spend = Arc::new(Spend::new(id.clone(), clock, most));
+            Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, spend, self.limits)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))
     }

@@ -1,27 +1,19 @@
-//! [`Chain`]: all that one network's schemes share of a node: calls, fees, blocks and the signers' lanes.
+//! [`Chain`]: all that one network's schemes and signers share of a node: calls, fees, gas, blocks and limits.
 
 use crate::blocks::Blocks;
 use crate::fees::Fees;
-use crate::lane::Lane;
+use crate::gas::GasTable;
+use crate::limits::Limits;
 use crate::probe::{Answer, Question};
 use crate::prove::{is_used, state_call};
 use crate::rpc::{Call, CallError, Rpc, missing, read};
+use crate::spend::Spend;
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tollway_core::{Fault, FaultKind, NetworkId, Signer};
-
-/// Limits an operator may set.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Most gas of one payment's transaction, and of a wallet's verdict.
-    pub(crate) max_gas: u64,
-    /// How long a settlement is waited for.
-    pub(crate) settle_timeout: Duration,
-}
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tollway_core::{Fault, FaultKind, NetworkId};
 
 /// One network's node and what is shared around it.
 #[derive(Debug)]
@@ -31,8 +23,11 @@ pub(crate) struct Chain {
     pub(crate) rpc: Rpc,
     pub(crate) fees: Fees,
     pub(crate) blocks: Blocks,
+    pub(crate) gas: GasTable,
+    pub(crate) spend: Arc<Spend>,
     pub(crate) limits: Limits,
-    lanes: Mutex<BTreeMap<Address, Arc<Lane>>>,
+    /// Set once the chain turned out to have no Multicall3.
+    pub(crate) unshared: AtomicBool,
 }
 
 /// A block, as far as its time matters.
@@ -43,8 +38,17 @@ pub(crate) struct Stamp {
 }
 
 impl Chain {
-    pub(crate) fn new(name: NetworkId, id: u64, rpc: Rpc, fees: Fees, blocks: Blocks, limits: Limits) -> Self {
-        Self { name, id, rpc, fees, blocks, limits, lanes: Mutex::default() }
+    pub(crate) fn new(
+        name: NetworkId,
+        id: u64,
+        rpc: Rpc,
+        fees: Fees,
+        blocks: Blocks,
+        spend: Arc<Spend>,
+        limits: Limits,
+    ) -> Self {
+        let (gas, unshared) = (GasTable::default(), AtomicBool::new(false));
+        Self { name, id, rpc, fees, blocks, gas, spend, limits, unshared }
     }
 
     pub(crate) fn name(&self) -> &NetworkId {
@@ -55,14 +59,9 @@ impl Chain {
         self.id
     }
 
-    /// The lane of a signer; one per address, whoever asks.
-    pub(crate) fn lane(&self, signer: &Arc<dyn Signer>, address: Address) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
-            let (rpc, blocks) = (self.rpc.clone(), self.blocks.clone());
-            Arc::new(Lane::new(self.name.clone(), self.id, rpc, blocks, signer.clone(), address))
-        };
-        lanes.entry(address).or_insert_with(make).clone()
+    /// Whether payments may share transactions, as far as is known.
+    pub(crate) fn shares(&self) -> bool {
+        self.limits.sharing.payments > 1 && !self.unshared.load(Relaxed)
     }
 
     /// Asks the chain about a payment.

@@ -37,6 +37,30 @@ pub struct EvmConfig {
     /// out.
     #[serde(default)]
     pub max_gas: Option<NonZeroU64>,
+    /// Most payments of one transaction; 100 if left out, 1 to give every payment its own.
+    #[serde(default)]
+    pub batch_max_payments: Option<NonZeroU64>,
+    /// Most gas of a transaction that payments share; 8 000 000 if left out.
+    #[serde(default)]
+    pub batch_max_gas: Option<NonZeroU64>,
+    /// Milliseconds a payment waits for company while its signer has transactions unmined; adapted to the time between
+    /// blocks if left out.
+    #[serde(default)]
+    pub batch_wait_ms: Option<u64>,
+    /// Most transactions a signer has unmined before payments that could share one wait for a block; 16 if left out.
+    #[serde(default)]
+    pub max_unmined: Option<NonZeroU64>,
+    /// Most wei for the gas of one payment, as decimal text; no limit if left out.
+    #[serde(default)]
+    pub max_fee_per_payment: Option<Amount>,
+    /// Most wei for gas in a day (UTC) over all signers, as decimal text; counted since the process began. No limit if
+    /// left out.
+    #[serde(default)]
+    pub max_spend_per_day: Option<Amount>,
+    /// Below so many wei, as decimal text, a signer's balance is said to be low; below what a hundred payments cost now
+    /// if left out.
+    #[serde(default)]
+    pub low_balance: Option<Amount>,
 }
 
 impl EvmConfig {
@@ -51,6 +75,13 @@ impl EvmConfig {
             settle_timeout_seconds: None,
             max_fee_per_gas: None,
             max_gas: None,
+            batch_max_payments: None,
+            batch_max_gas: None,
+            batch_wait_ms: None,
+            max_unmined: None,
+            max_fee_per_payment: None,
+            max_spend_per_day: None,
+            low_balance: None,
         }
     }
 }

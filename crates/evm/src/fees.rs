@@ -20,6 +20,8 @@ pub(crate) struct Quote {
     pub(crate) max_fee: u128,
     /// Of that to the block's builder, in wei per gas.
     pub(crate) tip: u128,
+    /// What the next block takes, in wei per gas.
+    pub(crate) base: u128,
     /// The newest block when it was asked.
     pub(crate) head: u64,
 }
@@ -73,9 +75,9 @@ impl Fees {
         *self.last.lock().await = None;
     }
 
-    /// A fee, or the cap where the fee is above it.
-    pub(crate) fn capped(&self, fee: u128) -> u128 {
-        fee.min(self.cap)
+    /// Most ever offered, in wei per gas.
+    pub(crate) fn cap(&self) -> u128 {
+        self.cap
     }
 
     fn read(&self, history: &History) -> Result<Result<Quote, Fault>, CallError> {
@@ -100,7 +102,7 @@ impl Fees {
         }
         // Twice the base fee outlasts six full blocks in a row.
         let max_fee = base.saturating_mul(2).saturating_add(tip).min(self.cap);
-        Ok(Ok(Quote { max_fee, tip, head }))
+        Ok(Ok(Quote { max_fee, tip, base, head }))
     }
 }
 
@@ -126,9 +128,9 @@ mod tests {
     #[test]
     fn twice_the_next_base_fee_and_the_median_tip() {
         let quote = Fees::new(u128::MAX).read(&history(&[7, 8, 9, 1_000_000], &[3_000_000, 0, 2_000_000])).unwrap();
-        assert_eq!(quote.unwrap(), Quote { max_fee: 5_000_000, tip: 3_000_000, head: 102 });
+        assert_eq!(quote.unwrap(), Quote { max_fee: 5_000_000, tip: 3_000_000, base: 1_000_000, head: 102 });
         let empty = Fees::new(u128::MAX).read(&history(&[7, 10], &[])).unwrap().unwrap();
-        assert_eq!(empty, Quote { max_fee: 20 + LEAST_TIP, tip: LEAST_TIP, head: 100 });
+        assert_eq!(empty, Quote { max_fee: 20 + LEAST_TIP, tip: LEAST_TIP, base: 10, head: 100 });
     }
 
     #[test]

@@ -7,40 +7,44 @@
 //! A nonce counts as taken only once its transaction is durable and queued. One that a node refuses is free again and
 //! goes to the next transaction; where others behind it would wait for ever, a transaction that does nothing fills it.
 
-use crate::blocks::{Blocks, Watch};
+use crate::batch::Batch;
 use crate::broadcast::{LARGEST_BATCH, Refusal, Sent, broadcast};
-use crate::fees::Quote;
+use crate::chain::Chain;
+use crate::flight::{Flight, Held};
 use crate::nonces::Nonces;
-use crate::rpc::{Call, Rpc};
+use crate::order::Order;
+use crate::purse::Purse;
+use crate::rpc::Call;
 use crate::signer::sign_digest;
-use alloy::consensus::{SignableTransaction as _, TxEip1559};
+use alloy::consensus::SignableTransaction as _;
 use alloy::eips::eip2718::Encodable2718 as _;
-use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U64, U256};
+use alloy::primitives::{Address, B256, Signature, U64};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
-use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, NetworkId, SignedTx, Signer, Slot};
-
-/// Most gaps filled at once.
-const MOST_FILLED: usize = 16;
+use tokio::sync::{Notify, oneshot};
+use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, SignedTx, Signer, Slot};
 
 /// A signer's transactions on a chain.
 pub(crate) struct Lane {
-    network: NetworkId,
-    chain: u64,
-    rpc: Rpc,
-    blocks: Blocks,
+    chain: Arc<Chain>,
     signer: Arc<dyn Signer>,
     address: Address,
+    /// What the signer has for gas.
+    pub(crate) purse: Purse,
+    /// Payments that wait to share a transaction.
+    pub(crate) batch: Batch,
     /// Held from taking a nonce until its transaction is queued, so that the queue is in order and has no gaps.
-    turn: tokio::sync::Mutex<()>,
+    pub(crate) turn: tokio::sync::Mutex<()>,
     nonces: Mutex<Nonces>,
     queue: Mutex<VecDeque<Queued>>,
     /// Held by whoever sends.
     sending: tokio::sync::Mutex<()>,
     seats: AtomicUsize,
+    unmined: AtomicUsize,
+    /// Told when there is one less unmined.
+    pub(crate) landed: Notify,
 }
 
 /// A settlement that has chosen a lane. Counts as long as it lives.
@@ -60,42 +64,20 @@ impl Drop for Seat {
     }
 }
 
-/// What to send.
-#[derive(Debug, Clone)]
-pub(crate) struct Order {
-    pub(crate) to: Address,
-    pub(crate) data: Bytes,
-    pub(crate) gas: u64,
-    pub(crate) quote: Quote,
+/// A transaction that is about to be sent, or sent and not mined. Counts as long as it lives.
+pub(crate) struct Unmined(Arc<Lane>);
+
+impl Drop for Unmined {
+    fn drop(&mut self) {
+        self.0.unmined.fetch_sub(1, Relaxed);
+        self.0.landed.notify_one();
+    }
 }
 
 struct Queued {
     nonce: u64,
     durable: Durable,
     tell: oneshot::Sender<Sent>,
-}
-
-/// A transaction that may be on its way. Its nonce is its own until this is dropped.
-pub(crate) struct Flight {
-    pub(crate) hash: B256,
-    pub(crate) durable: Durable,
-    pub(crate) watch: Watch,
-    /// Whether the node is known to have it.
-    pub(crate) taken: bool,
-    /// Keeps the nonce.
-    _held: Held,
-}
-
-/// A nonce in use.
-struct Held {
-    lane: Arc<Lane>,
-    nonce: u64,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.lane.nonces().release(self.nonce);
-    }
 }
 
 /// Why nothing was sent.
@@ -108,27 +90,25 @@ pub(crate) enum NotSent {
 }
 
 impl Lane {
-    pub(crate) fn new(
-        network: NetworkId,
-        chain: u64,
-        rpc: Rpc,
-        blocks: Blocks,
-        signer: Arc<dyn Signer>,
-        address: Address,
-    ) -> Self {
+    pub(crate) fn new(chain: Arc<Chain>, signer: Arc<dyn Signer>, address: Address) -> Self {
         Self {
-            network,
             chain,
-            rpc,
-            blocks,
             signer,
             address,
+            purse: Purse::default(),
+            batch: Batch::default(),
             turn: tokio::sync::Mutex::default(),
             nonces: Mutex::default(),
             queue: Mutex::default(),
             sending: tokio::sync::Mutex::default(),
             seats: AtomicUsize::new(0),
+            unmined: AtomicUsize::new(0),
+            landed: Notify::new(),
         }
+    }
+
+    pub(crate) fn chain(&self) -> &Arc<Chain> {
+        &self.chain
     }
 
     /// Who pays for gas.
@@ -141,13 +121,24 @@ impl Lane {
         self.seats.load(Relaxed)
     }
 
+    /// How many transactions are about to be sent, or sent and not mined.
+    pub(crate) fn unmined(&self) -> usize {
+        self.unmined.load(Relaxed)
+    }
+
     /// Takes a seat.
     pub(crate) fn join(self: &Arc<Self>) -> Seat {
         self.seats.fetch_add(1, Relaxed);
         Seat(self.clone())
     }
 
-    fn nonces(&self) -> MutexGuard<'_, Nonces> {
+    /// Announces a transaction.
+    pub(crate) fn announce(self: &Arc<Self>) -> Unmined {
+        self.unmined.fetch_add(1, Relaxed);
+        Unmined(self.clone())
+    }
+
+    pub(crate) fn nonces(&self) -> MutexGuard<'_, Nonces> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,13 +157,13 @@ impl Lane {
         drop(turn);
         self.flush().await;
         match told.await {
-            Ok(Sent::Taken) => Ok(Flight { taken: true, ..flight }),
+            Ok(Sent::Taken) => Ok(flight.taken()),
             Ok(Sent::Maybe(why)) => {
-                tracing::warn!(network = %self.network, hash = %flight.hash, why, "a transaction may not have been sent");
+                tracing::warn!(network = %self.chain.name(), hash = %flight.hash(), why, "a transaction may not have been sent");
                 Ok(flight)
             }
             Ok(Sent::Refused(refusal, why)) => {
-                let nonce = flight._held.nonce;
+                let nonce = flight.nonce();
                 drop(flight);
                 self.refused(nonce, refusal).await;
                 Err(NotSent::Refused(refusal, why))
@@ -183,7 +174,7 @@ impl Lane {
     }
 
     /// Only for whoever holds the turn.
-    async fn queue_up(
+    pub(crate) async fn queue_up(
         self: &Arc<Self>,
         order: &Order,
         ledger: &LedgerHandle,
@@ -194,40 +185,41 @@ impl Lane {
             Some(nonce) => nonce,
             None => self.pending().await?,
         };
-        let (hash, bytes) = self.sign(order, nonce).await?;
-        let slot = Slot::new(self.network.clone(), self.address.to_checksum(None), Some(nonce));
-        let durable = ledger.signed(SignedTx::new(slot, hash.to_string(), bytes), claims).await?;
+        let (hash, durable) = self.write(order, nonce, ledger, claims).await?;
 
         // From here to the end nothing waits, so the nonce is taken and queued, or neither.
         self.nonces().take(nonce);
-        let held = Held { lane: self.clone(), nonce };
-        let watch = self.blocks.watch(hash, order.quote.head);
+        let held = Held::new(self.clone(), nonce);
+        let watch = self.chain.blocks.watch(hash, order.quote.head);
         let (tell, told) = oneshot::channel();
         let queued = Queued { nonce, durable: durable.clone(), tell };
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(queued);
-        Ok((Flight { hash, durable, watch, taken: false, _held: held }, told))
+        Ok((Flight::new(held, order.clone(), (hash, durable), watch), told))
     }
 
-    async fn sign(&self, order: &Order, nonce: u64) -> Result<(B256, Vec<u8>), Fault> {
-        let transaction = TxEip1559 {
-            chain_id: self.chain,
-            nonce,
-            gas_limit: order.gas,
-            max_fee_per_gas: order.quote.max_fee,
-            max_priority_fee_per_gas: order.quote.tip,
-            to: TxKind::Call(order.to),
-            value: U256::ZERO,
-            access_list: Default::default(),
-            input: order.data.clone(),
-        };
+    /// Signs a transaction for a nonce and writes it to the ledger: the one place where transactions are made.
+    ///
+    /// # Errors
+    /// The signer or the ledger failed; nothing may be sent.
+    pub(crate) async fn write(
+        &self,
+        order: &Order,
+        nonce: u64,
+        ledger: &LedgerHandle,
+        claims: &[ClaimKey],
+    ) -> Result<(B256, Durable), Fault> {
+        let transaction = order.transaction(self.chain.id(), nonce);
         let signature = sign_digest(&*self.signer, self.address, &transaction.signature_hash()).await?;
         let signature = Signature::from_scalars_and_parity(signature.r(), signature.s(), signature.v() == 28);
         let signed = transaction.into_signed(signature);
-        Ok((*signed.hash(), signed.encoded_2718()))
+        let (hash, bytes) = (*signed.hash(), signed.encoded_2718());
+        let slot = Slot::new(self.chain.name().clone(), self.address.to_checksum(None), Some(nonce));
+        let durable = ledger.signed(SignedTx::new(slot, hash.to_string(), bytes), claims).await?;
+        Ok((hash, durable))
     }
 
     /// Sends all that is queued.
-    async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
         let _sending = self.sending.lock().await;
         let mut batch: Vec<Queued> = {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,8 +232,8 @@ impl Lane {
         // A freed nonce was queued after higher ones.
         batch.sort_unstable_by_key(|queued| queued.nonce);
         let transactions: Vec<&Durable> = batch.iter().map(|queued| &queued.durable).collect();
-        let answers = broadcast(&self.rpc, &transactions).await;
-        self.blocks.sent();
+        let answers = broadcast(&self.chain.rpc, &transactions).await;
+        self.chain.blocks.sent();
         for (queued, answer) in batch.into_iter().zip(answers) {
             let _ = queued.tell.send(answer);
         }
@@ -249,67 +241,27 @@ impl Lane {
 
     /// The chain's count of this signer's transactions, mined and waiting.
     async fn pending(&self) -> Result<u64, Fault> {
+        let rpc = &self.chain.rpc;
         let call = Call::new("eth_getTransactionCount", &(self.address, "pending"));
-        let count: U64 =
-            self.rpc.call(&call).await.map_err(|error| self.rpc.fault("asking for the signer's nonce", error))?;
+        let count: U64 = rpc.call(&call).await.map_err(|error| rpc.fault("asking for the signer's nonce", error))?;
         Ok(count.to())
     }
 
-    async fn refused(&self, nonce: u64, refusal: Refusal) {
+    /// What a refusal says about the nonces and the purse.
+    pub(crate) async fn refused(&self, nonce: u64, refusal: Refusal) {
+        self.purse.paid(refusal != Refusal::NoFunds);
         let pending = match refusal {
             Refusal::NonceTooLow | Refusal::NonceTooHigh | Refusal::Occupied => self.pending().await.ok(),
             _ => None,
         };
         self.nonces().refused(nonce, refusal, pending);
     }
-
-    /// Fills nonces that others wait behind, after a refusal that was final or changed what is known of the nonces.
-    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) {
-        for _ in 0..MOST_FILLED {
-            if !self.fill_gap(order, ledger, claims).await {
-                return;
-            }
-        }
-    }
-
-    /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
-    /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
-    /// payment that was refused, which end soon.
-    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) -> bool {
-        let turn = self.turn.lock().await;
-        // Asked within the turn, since another payment may just have taken it.
-        let gap = self.nonces().gap();
-        let Some(nonce) = gap else { return false };
-        tracing::warn!(network = %self.network, nonce, "filling a gap in the signer's nonces");
-        let order = Order { to: self.address, data: Bytes::new(), ..order.clone() };
-        let queued = self.queue_up(&order, ledger, claims).await;
-        drop(turn);
-        let filled = match queued {
-            Ok((flight, told)) => {
-                self.flush().await;
-                match told.await {
-                    Ok(Sent::Refused(refusal, why)) => {
-                        let nonce = flight._held.nonce;
-                        drop(flight);
-                        self.refused(nonce, refusal).await;
-                        Err(why)
-                    }
-                    _ => Ok(()),
-                }
-            }
-            Err(fault) => Err(fault.to_string()),
-        };
-        if let Err(why) = &filled {
-            tracing::error!(network = %self.network, nonce, why, "a gap in the signer's nonces could not be filled");
-        }
-        filled.is_ok()
-    }
 }
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane")
-            .field("network", &self.network)
+            .field("network", self.chain.name())
             .field("address", &self.address)
             .field("busy", &self.busy())
             .finish_non_exhaustive()

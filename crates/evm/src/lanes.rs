@@ -1,11 +1,47 @@
-//! [`Lanes`]: the keys that pay for one scheme's gas on a network.
+//! [`Roster`]: every signer's lane on a network; [`Lanes`]: those that pay for one scheme's gas.
 
 use crate::Evm;
 use crate::address::parse_address;
+use crate::chain::Chain;
 use crate::lane::{Lane, Seat};
 use alloy::primitives::Address;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tollway_core::{Network as _, Rejected, Signer};
+
+/// A network's node, and the lanes of all signers that send through it.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    chain: Arc<Chain>,
+    lanes: Mutex<BTreeMap<Address, Arc<Lane>>>,
+}
+
+impl Roster {
+    pub(crate) fn new(chain: Chain) -> Self {
+        Self { chain: Arc::new(chain), lanes: Mutex::default() }
+    }
+
+    pub(crate) fn chain(&self) -> &Arc<Chain> {
+        &self.chain
+    }
+
+    /// The lane of a signer; one per address, whoever asks.
+    pub(crate) fn lane(&self, signer: &Arc<dyn Signer>, address: Address) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(Lane::new(self.chain.clone(), signer.clone(), address));
+        lanes.entry(address).or_insert_with(make).clone()
+    }
+
+    /// The lane of this address, if one of the signers has it.
+    pub(crate) fn known(&self, address: Address) -> Option<Arc<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned()
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
 
 /// At least one lane, in the order of the configuration.
 #[derive(Debug)]
@@ -15,13 +51,13 @@ impl Lanes {
     /// # Errors
     /// The network has no RPC, or there is no key, or one that is no EVM key.
     pub(crate) fn open(network: &Evm, signers: &[Arc<dyn Signer>]) -> Result<Self, String> {
-        let chain = network.chain().map_err(|fault| fault.to_string())?;
+        network.chain().map_err(|fault| fault.to_string())?;
         let lanes: Result<Vec<_>, String> = signers
             .iter()
             .map(|signer| {
                 let address = parse_address(signer.address())
                     .ok_or_else(|| format!("the signer's address `{}` is no EVM address", signer.address()))?;
-                Ok(chain.lane(signer, address))
+                network.lane(signer, address).map_err(|fault| fault.to_string())
             })
             .collect();
         let lanes = lanes?;
@@ -34,10 +70,10 @@ impl Lanes {
         Ok(Self(lanes))
     }
 
-    /// A seat on the least busy signer's lane.
+    /// A seat on the least busy signer's lane; one that cannot pay for gas only where none can.
     pub(crate) fn least_busy(&self) -> Result<Seat, Rejected> {
         // There is always one; the refusal is for the compiler.
-        let lane = self.0.iter().min_by_key(|lane| lane.busy());
+        let lane = self.0.iter().min_by_key(|lane| (lane.purse.is_dry(), lane.busy()));
         lane.map(Lane::join).ok_or(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
     }
 

@@ -3,30 +3,42 @@
 mod abi;
 mod address;
 mod assets;
+mod batch;
 mod blocks;
 mod broadcast;
 mod builder;
+mod carry;
 mod chain;
 pub mod codes;
 mod config;
 mod eip712;
 mod exact;
 mod fees;
+mod flight;
+mod gaps;
+mod gas;
 mod lane;
 mod lanes;
+mod leave;
+mod limits;
 mod network;
 mod nonces;
+mod order;
 mod permit2;
 mod probe;
 mod prove;
+mod purse;
 mod receipt;
 mod rpc;
 mod settler;
 mod signature;
 mod signer;
+mod spend;
 mod sponsor;
+mod status;
 #[cfg(test)]
 mod test;
+mod together;
 mod transport;
 mod upto;
 
@@ -39,6 +51,7 @@ pub use permit2::{
 };
 pub use signer::{LocalKey, LocalKeyConfig};
 pub use sponsor::{Eip2612Client, Eip2612Server, Erc20ApprovalClient, Erc20ApprovalServer, PayerConfig, SponsorConfig};
+pub use status::{EvmStatus, SignerStatus};
 pub use upto::{Upto, UptoClient, UptoFacilitator, UptoServer};
 
 use tollway_core::Plugin;

@@ -5,12 +5,17 @@ use crate::builder::EvmBuilder;
 use crate::chain::Chain;
 use crate::config::{EvmConfig, TokenConfig};
 use crate::eip712::Domains;
-use alloy::primitives::Address;
+use crate::lane::Lane;
+use crate::lanes::Roster;
+use crate::status::EvmStatus;
+use alloy::primitives::{Address, U256};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler};
+use tollway_core::{
+    Amount, Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, Signer,
+};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///
@@ -22,7 +27,7 @@ pub struct Evm {
     places: Vec<Address>,
     domains: Domains,
     clock: Arc<dyn Clock>,
-    chain: Option<Chain>,
+    roster: Option<Roster>,
 }
 
 impl Evm {
@@ -45,8 +50,9 @@ impl Evm {
         clock: Arc<dyn Clock>,
         chain: Option<Chain>,
     ) -> Self {
+        let roster = chain.map(Roster::new);
         let places = assets.iter().filter_map(|asset| parse_address(&asset.address)).collect();
-        Self { id, assets, places, domains, clock, chain }
+        Self { id, assets, places, domains, clock, roster }
     }
 
     /// The chain's id, as EIP-712 domains and transactions carry it.
@@ -72,8 +78,25 @@ impl Evm {
     ///
     /// # Errors
     /// None is configured.
-    pub(crate) fn chain(&self) -> Result<&Chain, Fault> {
-        self.chain.as_ref().ok_or_else(|| {
+    pub(crate) fn chain(&self) -> Result<&Arc<Chain>, Fault> {
+        self.roster().map(Roster::chain)
+    }
+
+    /// The lane of a signer; one per address, whoever asks.
+    ///
+    /// # Errors
+    /// No node is configured.
+    pub(crate) fn lane(&self, signer: &Arc<dyn Signer>, address: Address) -> Result<Arc<Lane>, Fault> {
+        self.roster().map(|roster| roster.lane(signer, address))
+    }
+
+    /// How its signers stand and what gas has cost today; `None` where no node is configured. Asks nobody.
+    pub fn status(&self) -> Option<EvmStatus> {
+        self.roster.as_ref().map(EvmStatus::of)
+    }
+
+    fn roster(&self) -> Result<&Roster, Fault> {
+        self.roster.as_ref().ok_or_else(|| {
             let message = format!("{id} has no node; set networks.\"{id}\".rpc to the URL of one", id = self.id);
             Fault::new(FaultKind::Configuration, message)
         })
@@ -106,7 +129,7 @@ impl Network for Evm {
     }
 
     fn settler(&self) -> Option<&dyn Settler> {
-        self.chain.as_ref().map(|chain| chain as &dyn Settler)
+        self.roster.as_ref().map(|roster| roster as &dyn Settler)
     }
 
     fn asset(&self, address: &str) -> Option<&Asset> {
@@ -116,7 +139,7 @@ impl Network for Evm {
 
 impl fmt::Debug for Evm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Evm").field("id", &self.id).field("node", &self.chain.is_some()).finish_non_exhaustive()
+        f.debug_struct("Evm").field("id", &self.id).field("node", &self.roster.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -133,7 +156,14 @@ impl Build for Evm {
   "rpcTimeoutMs": 10000,
   "settleTimeoutSeconds": 60,
   "maxFeePerGas": "500000000000",
-  "maxGas": 500000
+  "maxGas": 500000,
+  "batchMaxPayments": 100,
+  "batchMaxGas": 8000000,
+  "batchWaitMs": 10,
+  "maxUnmined": 16,
+  "maxFeePerPayment": "100000000000000",
+  "maxSpendPerDay": "50000000000000000",
+  "lowBalance": "10000000000000000"
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -151,15 +181,41 @@ impl Build for Evm {
         if let Some(time) = config.settle_timeout_seconds {
             builder = builder.settle_timeout(Duration::from_secs(time.get()));
         }
-        if let Some(fee) = config.max_fee_per_gas {
-            let fee = fee.to_u64().ok_or("maxFeePerGas is in wei per gas and must be below 2^64")?;
-            builder = builder.max_fee_per_gas(fee.into());
+        if let Some(fee) = wei(config.max_fee_per_gas, "maxFeePerGas")? {
+            builder = builder.max_fee_per_gas(fee);
         }
         if let Some(gas) = config.max_gas {
             builder = builder.max_gas(gas.get());
         }
+        if let Some(payments) = config.batch_max_payments {
+            builder = builder.batch_max_payments(usize::try_from(payments.get()).unwrap_or(usize::MAX));
+        }
+        if let Some(gas) = config.batch_max_gas {
+            builder = builder.batch_max_gas(gas.get());
+        }
+        if let Some(time) = config.batch_wait_ms {
+            builder = builder.batch_wait(Duration::from_millis(time));
+        }
+        if let Some(transactions) = config.max_unmined {
+            builder = builder.max_unmined(usize::try_from(transactions.get()).unwrap_or(usize::MAX));
+        }
+        if let Some(wei) = wei(config.max_fee_per_payment, "maxFeePerPayment")? {
+            builder = builder.max_fee_per_payment(wei);
+        }
+        if let Some(wei) = wei(config.max_spend_per_day, "maxSpendPerDay")? {
+            builder = builder.max_spend_per_day(wei);
+        }
+        if let Some(wei) = wei(config.low_balance, "lowBalance")? {
+            builder = builder.low_balance(wei);
+        }
         builder.build()
     }
+}
+
+/// An amount of wei: 128 bits hold more than all there is of any coin.
+fn wei(amount: Option<Amount>, key: &str) -> Result<Option<u128>, String> {
+    let wei = amount.map(|amount| u128::try_from(U256::from_be_bytes(amount.to_be_bytes())));
+    wei.transpose().map_err(|_| format!("{key} is in wei and must be below 2^128"))
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Nonces {
         self.used.remove(&nonce);
     }
 
+    /// Whether nothing under way stands before a nonce.
+    pub(crate) fn is_first(&self, nonce: u64) -> bool {
+        self.used.first() == Some(&nonce)
+    }
+
     /// What a refusal says about the nonces. `pending` is the chain's count of mined and waiting transactions, where
     /// it was asked.
     pub(crate) fn refused(&mut self, nonce: u64, refusal: Refusal, pending: Option<u64>) {

@@ -121,8 +121,35 @@ impl Expect {
 
     /// Whether the logs say that the nonce was used.
     fn used(&self, logs: &[Log]) -> bool {
+        logs.iter().any(|log| self.is_use(log))
+    }
+
+    fn is_use(&self, log: &Log) -> bool {
         let topics = [Token::AuthorizationUsed::SIGNATURE_HASH, self.from.into_word(), self.nonce];
-        logs.iter().any(|log| log.address == self.token && log.topics == topics)
+        log.address == self.token && log.topics == topics
+    }
+
+    /// Whether logs that may be of several payments hold the exact transfer made with this very nonce. Of one payer and
+    /// token a use and a transfer alternate; which of them comes first is the token's custom. Where they do not, the
+    /// transfer could be another nonce's.
+    fn carried(&self, logs: &[Log]) -> bool {
+        let from = self.from.into_word();
+        let kinds = [Token::AuthorizationUsed::SIGNATURE_HASH, Token::Transfer::SIGNATURE_HASH];
+        let ours = |log: &&Log| {
+            log.address == self.token
+                && log.topics.first().is_some_and(|kind| kinds.contains(kind))
+                && log.topics.get(1) == Some(&from)
+        };
+        let ours: Vec<&Log> = logs.iter().filter(ours).collect();
+        let is_use = |log: &Log| log.topics.first() == kinds.first();
+        if ours.iter().filter(|log| is_use(log)).count() < 2 {
+            return self.used(logs) && self.paid(logs);
+        }
+        let (pairs, rest) = ours.as_chunks::<2>();
+        let alternate = rest.is_empty() && pairs.iter().all(|[a, b]| is_use(a) != is_use(b));
+        let uniform = pairs.windows(2).all(|pair| is_use(pair[0][0]) == is_use(pair[1][0]));
+        let exact = |[a, b]: &[&Log; 2]| (self.is_use(a) || self.is_use(b)) && self.paid(&[(*a).clone(), (*b).clone()]);
+        alternate && uniform && pairs.iter().any(exact)
     }
 
     fn settled(&self, transaction: B256) -> Outcome {
@@ -175,7 +202,9 @@ pub(crate) async fn conclude(
     };
     let hash = receipt.transaction_hash;
     let logs = if receipt.succeeded() { &receipt.logs[..] } else { &[] };
-    match (expect.paid(logs), expect.used(logs)) {
+    let shared = receipt.is_shared();
+    let paid = if shared { expect.carried(logs) } else { expect.paid(logs) };
+    match (paid, expect.used(logs)) {
         (true, true) => return Ok(Some(expect.settled(hash))),
         (true, false) => {
             // The logs do not say that the nonce moved, so the token must.
@@ -203,6 +232,9 @@ pub(crate) async fn conclude(
             match (is_used(&state), receipt.succeeded()) {
                 // Used, and no log says by whom: the node that was asked for logs may be behind.
                 (true, _) => None,
+                (false, true) if shared => {
+                    Some(expect.released(codes::TRANSACTION_FAILED, hash, "the call failed in company"))
+                }
                 (false, true) => {
                     let why = "the transaction succeeded and the token emitted no Transfer log";
                     Some(expect.released(codes::TRANSFER_MISMATCH, hash, why))
@@ -267,9 +299,7 @@ async fn search(rpc: &Rpc, expect: &Expect, since: u64) -> Result<Use, CallError
             let answers = rpc.batch(&[Call::new("eth_getTransactionReceipt", &[hash])]).await?;
             let Some(answer) = answers.into_iter().next() else { return Ok(Use::Unseen) };
             return Ok(match read::<Option<Receipt>>(&answer?)? {
-                Some(receipt) if receipt.succeeded() && expect.paid(&receipt.logs) && expect.used(&receipt.logs) => {
-                    Use::Paid(hash)
-                }
+                Some(receipt) if receipt.succeeded() && expect.carried(&receipt.logs) => Use::Paid(hash),
                 Some(_) => Use::Otherwise(hash),
                 None => Use::Unseen,
             });

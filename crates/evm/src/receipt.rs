@@ -1,7 +1,8 @@
 //! Receipts and logs, as far as a proof reads them. Chains add members of their own, and types of transactions; none
 //! of that matters here.
 
-use alloy::primitives::{Address, B256, Bytes, U64};
+use crate::abi::MULTICALL3;
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use serde::Deserialize;
 
 /// The receipt of a mined transaction.
@@ -10,7 +11,16 @@ use serde::Deserialize;
 pub(crate) struct Receipt {
     pub(crate) transaction_hash: B256,
     #[serde(default)]
+    pub(crate) to: Option<Address>,
+    #[serde(default)]
     status: Option<U64>,
+    #[serde(default)]
+    gas_used: Option<U64>,
+    #[serde(default)]
+    effective_gas_price: Option<U256>,
+    /// What rollups of the OP stack take beside, in wei.
+    #[serde(default, rename = "l1Fee")]
+    l1_fee: Option<U256>,
     #[serde(default)]
     pub(crate) logs: Vec<Log>,
 }
@@ -19,6 +29,17 @@ impl Receipt {
     /// Whether it ran to its end. A receipt that does not say counts as a failure.
     pub(crate) fn succeeded(&self) -> bool {
         self.status == Some(U64::from(1))
+    }
+
+    /// Whether payments may have shared the transaction.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.to == Some(MULTICALL3)
+    }
+
+    /// What it cost, in wei; `None` where the receipt does not say.
+    pub(crate) fn cost(&self) -> Option<u128> {
+        let gas = U256::from(self.gas_used?).saturating_mul(self.effective_gas_price?);
+        u128::try_from(gas.saturating_add(self.l1_fee.unwrap_or_default())).ok()
     }
 }
 

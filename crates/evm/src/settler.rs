@@ -1,13 +1,15 @@
 //! Finishing what a crash or a time-out left open: read the outcome from the chain, or send the same bytes again.
 
-use crate::broadcast::{Sent, broadcast};
+use crate::broadcast::{Refusal, Sent, broadcast};
 use crate::chain::{Chain, Stamp, json_number};
+use crate::lanes::Roster;
+use crate::order::Order;
 use crate::prove::{Expected, conclude, conclude_without};
 use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
-use tollway_core::{ClaimKey, ClaimRow, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
+use tollway_core::{ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
 
 /// Most blocks searched for a use of a nonce, and the least.
 const LONGEST_SEARCH: u64 = 20_000;
@@ -33,11 +35,12 @@ struct View {
 }
 
 #[async_trait]
-impl Settler for Chain {
+impl Settler for Roster {
     async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
         let Some(newest) = open.attempts.last() else { return Ok(Vec::new()) };
         let slot = &newest.tx().slot;
-        let (Some(sequence), true) = (slot.sequence, slot.network == *self.name()) else { return Ok(Vec::new()) };
+        let chain = self.chain();
+        let (Some(sequence), true) = (slot.sequence, slot.network == *chain.name()) else { return Ok(Vec::new()) };
         // What another mechanism expects is for whoever wrote it.
         let claims: Vec<Open<'_>> = open
             .claims
@@ -52,42 +55,73 @@ impl Settler for Chain {
         }
         let hashes: Vec<B256> = open.attempts.iter().filter_map(|attempt| attempt.tx().hash.parse().ok()).collect();
 
-        let view = self.view(slot, sequence, &hashes, &claims).await?;
+        let view = chain.view(slot, sequence, &hashes, &claims).await?;
         let mut outcomes = Vec::new();
-        let mut undecided = 0usize;
+        let mut undecided = Vec::new();
         for (claim, used) in claims.iter().zip(&view.used) {
-            match self.judge(&view, claim, *used).await {
+            match chain.judge(&view, claim, *used).await {
                 Ok(Some(Outcome::Released(_))) if later(ledger, slot, &claim.row.claim.key).await? => {}
                 Ok(Some(outcome)) => outcomes.push((claim.row.claim.key.clone(), outcome)),
-                Ok(None) => undecided = undecided.saturating_add(1),
-                Err(error) => return Err(self.rpc.fault("reading an open settlement", error)),
+                Ok(None) => undecided.push(claim),
+                Err(error) => return Err(chain.rpc.fault("reading an open settlement", error)),
             }
         }
-        if undecided == 0 || view.taken || view.receipt.is_some() {
+        if undecided.is_empty() || view.taken || view.receipt.is_some() {
             return Ok(outcomes);
         }
-        match broadcast(&self.rpc, &[newest]).await.pop() {
-            Some(Sent::Taken) => {
-                tracing::info!(network = %slot.network, hash = newest.tx().hash, "sent an open settlement again");
-            }
-            answer => {
-                tracing::warn!(network = %slot.network, hash = newest.tx().hash, ?answer, "an open settlement was not taken");
-                return Ok(outcomes);
-            }
-        }
+        let keys: Vec<ClaimKey> = undecided.iter().map(|claim| claim.row.claim.key.clone()).collect();
+        let Some(raised) = self.send_again(newest, &keys, ledger).await else { return Ok(outcomes) };
         // A chain that mines at once has it by now. On others the next round sees it.
+        let hashes = [hashes, raised].concat();
         let again =
-            self.receipts(&hashes).await.map_err(|error| self.rpc.fault("reading an open settlement", error))?;
+            chain.receipts(&hashes).await.map_err(|error| chain.rpc.fault("reading an open settlement", error))?;
         if let Some(receipt) = again {
-            let done: Vec<ClaimKey> = outcomes.iter().map(|(key, _): &(ClaimKey, _)| key.clone()).collect();
-            for claim in claims.iter().filter(|claim| !done.contains(&claim.row.claim.key)) {
-                let since = self.since(&view.stamp, claim);
-                if let Ok(Some(outcome)) = conclude(&self.rpc, &claim.expect, &receipt, since).await {
+            for claim in undecided {
+                let since = chain.since(&view.stamp, claim);
+                if let Ok(Some(outcome)) = conclude(&chain.rpc, &claim.expect, &receipt, since).await {
                     outcomes.push((claim.row.claim.key.clone(), outcome));
                 }
             }
         }
         Ok(outcomes)
+    }
+}
+
+impl Roster {
+    /// Sends the same bytes again; where their fee became too low and the signer is one of ours, the same call at a
+    /// higher one. Answers the hash of the new attempt, if there is one; `None` where nothing was taken.
+    async fn send_again(&self, newest: &Durable, claims: &[ClaimKey], ledger: &LedgerHandle) -> Option<Vec<B256>> {
+        let (chain, slot) = (self.chain(), &newest.tx().slot);
+        let (network, hash) = (&slot.network, &newest.tx().hash);
+        let answer = broadcast(&chain.rpc, &[newest]).await.pop();
+        let order = Order::of(chain, newest, claims.len());
+        let base = chain.fees.quote(&chain.rpc, chain.blocks.block_time()).await.map(|quote| quote.base);
+        let refused = matches!(answer, Some(Sent::Refused(Refusal::FeeTooLow, _)));
+        let stuck = refused || order.as_ref().zip(base.ok()).is_some_and(|(order, base)| base > order.quote.max_fee);
+        let lane = slot.signer.parse().ok().and_then(|signer| self.known(signer));
+        if stuck && let (Some(order), Some(lane), Some(nonce)) = (order, lane, slot.sequence) {
+            let cover = |worst| chain.spend.reserve(worst).map(drop);
+            match lane.raise(&order, nonce, ledger, claims, cover).await {
+                Ok((_, (raised, durable))) => {
+                    let answer = broadcast(&chain.rpc, &[&durable]).await.pop();
+                    tracing::warn!(%network, before = %hash, hash = %raised, ?answer, "an open settlement was sent again at a higher fee");
+                    return Some(vec![raised]);
+                }
+                Err(why) => {
+                    tracing::warn!(%network, %hash, why, "an open settlement is stuck, and no more is offered for it")
+                }
+            }
+        }
+        match answer {
+            Some(Sent::Taken) => {
+                tracing::info!(%network, %hash, "sent an open settlement again");
+                Some(Vec::new())
+            }
+            answer => {
+                tracing::warn!(%network, %hash, ?answer, "an open settlement was not taken");
+                None
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub use types::{Authorization, Eip3009Payload, Extra, Payload};
 pub(crate) use check::TIME_BUFFER;
 pub(crate) use client::{Entropy, agrees, random};
 pub(crate) use server::permit2_offer;
-pub(crate) use settle::{carry_out, gas_limit, unestimated};
+pub(crate) use settle::{gas_limit, unestimated};
 
 use crate::address::parse_address;
 use crate::codes;

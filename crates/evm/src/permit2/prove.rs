@@ -129,8 +129,11 @@ impl PermitExpect {
         since: u64,
     ) -> Result<Option<Outcome>, CallError> {
         let (hash, kind) = (receipt.transaction_hash, self.kind());
-        if receipt.succeeded() {
-            return Ok(match (self.paid(&receipt.logs), self.ran(&receipt.logs)) {
+        let paid = self.paid(&receipt.logs);
+        // In company the call may have failed where the transaction succeeded. No other payment in it has the same
+        // `Transfer` log, so the log is this one's.
+        if receipt.succeeded() && (paid || !receipt.is_shared()) {
+            return Ok(match (paid, self.ran(&receipt.logs)) {
                 (true, true) => Some(self.settled(hash)),
                 // The logs do not say that the nonce moved, so Permit2 must. A node may be behind its own receipt.
                 (true, false) => {
@@ -144,7 +147,11 @@ impl PermitExpect {
             });
         }
         self.searched(rpc, hash, since).await.map(|found| match found {
-            Found::Unused => Some(self.released(self.failed_code(), hash, "the transaction reverted")),
+            Found::Unused => {
+                let failed =
+                    if receipt.succeeded() { "the call failed in company" } else { "the transaction reverted" };
+                Some(self.released(self.failed_code(), hash, failed))
+            }
             Found::Ended(outcome) => Some(outcome),
             Found::Unknown => None,
         })

@@ -5,18 +5,23 @@ use super::check::{Examined, check};
 use super::probe::{Answer, Question};
 use super::prove::PermitExpect;
 use super::verify::{Approvable, verdict};
+use crate::batch::Part;
+use crate::carry::carry_out;
 use crate::chain::Chain;
 use crate::exact::types::word_of;
-use crate::exact::{carry_out, gas_limit, unestimated};
-use crate::lane::Order;
+use crate::exact::{gas_limit, unestimated};
 use crate::lanes::Lanes;
+use crate::leave::estimate;
+use crate::order::Order;
 use crate::prove::Expected;
 use crate::rpc::{Call, CallError, missing, read};
 use crate::sponsor::{Approval, Sponsor};
+use crate::together::PaymentCall;
 use crate::{Evm, codes};
 use alloy::primitives::{Address, Bytes, U64, U256};
-use serde_json::json;
-use tollway_core::{Fault, FaultKind, Network as _, Outcome, Rejected, Result, SettleContext, Settled, Verified};
+use tollway_core::{
+    Amount, Fault, FaultKind, Network as _, Outcome, Rejected, Result, SettleContext, Settled, Verified,
+};
 
 /// What a facilitator settles permits with.
 #[derive(Debug)]
@@ -70,21 +75,41 @@ impl Permits<'_> {
             }
         };
         let amount = word_of(charge);
-        let order = match prepare(chain, examined, amount, lane.address()).await? {
-            Ready::Order(order) => order,
-            Ready::AfterApproval => {
-                approve(chain, examined).await?;
-                match prepare(chain, examined, amount, lane.address()).await? {
-                    Ready::Order(order) => order,
-                    Ready::AfterApproval => {
-                        let rejected = Rejected::new(codes::APPROVAL_FAILED).payer(view.payer());
-                        return Err(rejected.because("the approval was mined and gave no allowance").into());
-                    }
-                }
-            }
-        };
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
-        carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await
+        let known = self.network.known_asset(&view.offer.asset).is_some();
+        // A permit of `upto` is taken from its facilitator alone. One that still needs an approval fails when it is tried
+        // in company, and then goes alone.
+        let part = (known && !view.kind.metered && examined.recovers).then(|| part(examined, charge));
+        let order = order(chain, examined, amount, lane.address());
+        carry_out(&lane, part, order, &Expected::Permit2(expect), cx).await
+    }
+}
+
+/// What the payment is in a transaction that is shared.
+fn part(examined: &Examined, charge: Amount) -> Part {
+    let permit = &examined.permit;
+    let data = settle_data(examined, permit.amount);
+    Part {
+        call: PaymentCall { payer: permit.owner, to: permit.spender, data },
+        token: permit.token,
+        recipient: permit.to,
+        amount: charge,
+        by_transfer: true,
+    }
+}
+
+/// What to send for the payment alone, after its approval where it needs one.
+async fn order(chain: &Chain, examined: &Examined, amount: U256, signer: Address) -> Result<Order> {
+    if let Ready::Order(order) = prepare(chain, examined, amount, signer).await? {
+        return Ok(order);
+    }
+    approve(chain, examined).await?;
+    match prepare(chain, examined, amount, signer).await? {
+        Ready::Order(order) => Ok(order),
+        Ready::AfterApproval => {
+            let rejected = Rejected::new(codes::APPROVAL_FAILED).payer(examined.permit.owner.to_checksum(None));
+            Err(rejected.because("the approval was mined and gave no allowance").into())
+        }
     }
 }
 
@@ -178,10 +203,9 @@ enum Ready {
 async fn prepare(chain: &Chain, examined: &Examined, amount: U256, signer: Address) -> Result<Ready> {
     let asked = Asked::new(chain, examined, amount);
     let (to, data) = (examined.permit.spender, asked.question.settle.clone());
-    let most = U64::from(chain.limits.max_gas);
     let mut calls = vec![asked.question.call()];
     asked.also(&mut calls);
-    calls.push(Call::new("eth_estimateGas", &[json!({ "from": signer, "to": to, "data": data, "gas": most })]));
+    calls.push(estimate(chain, signer, to, &data));
     let (answers, quote) =
         tokio::join!(chain.rpc.batch(&calls), chain.fees.quote(&chain.rpc, chain.blocks.block_time()));
     let mut answers = answers.map_err(|error| chain.rpc.fault(DOING, error))?.into_iter();
@@ -192,7 +216,8 @@ async fn prepare(chain: &Chain, examined: &Examined, amount: U256, signer: Addre
     }
     let gas = answers.next().unwrap_or_else(|| Err(missing())).and_then(|answer| read::<U64>(&answer));
     let gas = gas.map_err(|error| unestimated(chain, examined.permit.owner, codes::PERMIT2_SIMULATION, error))?;
-    Ok(Ready::Order(Order { to, data, gas: gas_limit(gas.to(), chain.limits.max_gas), quote: quote? }))
+    let gas = gas_limit(gas.to(), chain.limits.max_gas);
+    Ok(Ready::Order(Order::new(chain, (to, data), gas, quote?, 1)?))
 }
 
 /// Sends the payer's own approval and waits for its block. It moves no money and the payer pays for its gas, so until
