@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout};
-use tollway_core::{Amount, ClaimKey, Fault, FaultKind, LedgerHandle, SettleContext};
+use tollway_core::{Amount, Fault, FaultKind, LedgerHandle, SettleContext, Ticket};
 
 /// Gas a payment is counted with before any of its kind was estimated.
 const TYPICAL_GAS: u64 = 100_000;
@@ -92,7 +92,7 @@ struct State {
 pub(crate) struct Waiting {
     id: u64,
     pub(crate) part: Part,
-    pub(crate) claim: ClaimKey,
+    pub(crate) ticket: Ticket,
     pub(crate) ledger: LedgerHandle,
     since: Instant,
     pub(crate) tell: oneshot::Sender<Result<Way, Fault>>,
@@ -198,8 +198,8 @@ impl Lane {
         let id = {
             let mut state = self.batch.state();
             state.last_id = state.last_id.wrapping_add(1);
-            let (id, claim, ledger) = (state.last_id, cx.claim.key.clone(), cx.ledger.clone());
-            state.waiting.push_back(Waiting { id, part, claim, ledger, since: Instant::now(), tell });
+            let (id, ticket, ledger) = (state.last_id, cx.ticket.clone(), cx.ledger.clone());
+            state.waiting.push_back(Waiting { id, part, ticket, ledger, since: Instant::now(), tell });
             if !std::mem::replace(&mut state.running, true) {
                 tokio::spawn(send_off(self.clone()));
             }

@@ -17,7 +17,7 @@ use alloy::primitives::B256;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tollway_core::{ClaimKey, Fault, FaultKind, LedgerHandle, NetworkId, Outcome, Result, SettleContext};
+use tollway_core::{Fault, FaultKind, LedgerHandle, NetworkId, Outcome, Result, SettleContext, Ticket};
 
 /// How often a transaction is signed anew for a node that refuses it.
 const MOST_ATTEMPTS: usize = 4;
@@ -64,6 +64,8 @@ pub(crate) async fn carry_out(
     expect: &Expected,
     cx: &SettleContext,
 ) -> Result<Outcome> {
+    // Where another process signs, that one does the asking too.
+    lane.hold(&cx.ledger).await?;
     let way = match part {
         Some(part) => lane.share(part, cx).await?,
         None => Way::Alone(lane.announce()),
@@ -82,7 +84,7 @@ pub(crate) async fn carry_out(
         (Err(_), Some(before)) => return Ok(before),
         (Err(failure), None) => return Err(failure),
     };
-    let journey = depart(lane, order, &cx.ledger, vec![cx.claim.key.clone()], place).await?;
+    let journey = depart(lane, order, &cx.ledger, vec![cx.ticket.clone()], place).await?;
     Ok(arrive(lane.chain(), journey, expect).await)
 }
 
@@ -94,7 +96,7 @@ pub(crate) async fn depart(
     lane: &Arc<Lane>,
     mut order: Order,
     ledger: &LedgerHandle,
-    claims: Vec<ClaimKey>,
+    claims: Vec<Ticket>,
     place: Unmined,
 ) -> Result<Journey, Fault> {
     let mut reserved = lane.chain().spend.reserve(order.worst())?;
@@ -125,7 +127,7 @@ async fn send(
     attempts: &mut usize,
     reserved: &mut Reserved,
     ledger: &LedgerHandle,
-    claims: &[ClaimKey],
+    claims: &[Ticket],
 ) -> Result<Flight, Fault> {
     let chain = lane.chain();
     loop {
@@ -170,7 +172,7 @@ fn refused(network: &NetworkId, signer: &str, refusal: Refusal, why: &str) -> Fa
 struct Watching {
     flight: Flight,
     ledger: LedgerHandle,
-    claims: Vec<ClaimKey>,
+    claims: Vec<Ticket>,
     reserved: Reserved,
     place: Unmined,
     tell: watch::Sender<Progress>,

@@ -15,7 +15,7 @@ use alloy::primitives::B256;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tollway_core::{ClaimKey, Durable, LedgerHandle};
+use tollway_core::{Durable, LedgerHandle, Ticket};
 
 /// How long after a send that may have failed the bytes are sent again, and the least time after one that did not.
 const UNSURE: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ impl Flight {
     pub(crate) async fn mined(
         &mut self,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
         reserved: &mut Reserved,
         told: impl Fn(B256),
     ) -> Receipt {
@@ -124,7 +124,7 @@ impl Flight {
     }
 
     /// Offers more for the same nonce; says whether it did.
-    async fn raise(&mut self, ledger: &LedgerHandle, claims: &[ClaimKey], reserved: &mut Reserved) -> bool {
+    async fn raise(&mut self, ledger: &LedgerHandle, claims: &[Ticket], reserved: &mut Reserved) -> bool {
         let lane = &self.held.lane;
         let raised = lane.raise(&self.order, self.held.nonce, ledger, claims, |worst| reserved.cover(worst)).await;
         let (order, (hash, durable)) = match raised {
@@ -158,7 +158,7 @@ impl Lane {
         order: &Order,
         nonce: u64,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
         cover: impl FnOnce(u128) -> Result<(), tollway_core::Fault>,
     ) -> Result<(Order, (B256, Durable)), String> {
         let chain = self.chain();
@@ -170,8 +170,9 @@ impl Lane {
                 order.cap
             ));
         }
+        let epoch = self.hold(ledger).await.map_err(|fault| fault.to_string())?;
         cover(raised.worst()).map_err(|fault| fault.to_string())?;
-        let written = self.write(&raised, nonce, ledger, claims).await.map_err(|fault| fault.to_string())?;
+        let written = self.write(&raised, (nonce, epoch), ledger, claims).await.map_err(|fault| fault.to_string())?;
         Ok((raised, written))
     }
 }

@@ -5,14 +5,14 @@ use crate::lane::Lane;
 use crate::order::Order;
 use alloy::primitives::Bytes;
 use std::sync::Arc;
-use tollway_core::{ClaimKey, LedgerHandle};
+use tollway_core::{LedgerHandle, Ticket};
 
 /// Most gaps filled at once.
 const MOST_FILLED: usize = 16;
 
 impl Lane {
     /// Fills nonces that others wait behind, after a refusal that was final or changed what is known of the nonces.
-    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) {
+    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) {
         for _ in 0..MOST_FILLED {
             if !self.fill_gap(order, ledger, claims).await {
                 return;
@@ -23,7 +23,7 @@ impl Lane {
     /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
     /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
     /// payment that was refused, which end soon. It counts as spent and knows no ceiling: what it frees is worth more.
-    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) -> bool {
+    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) -> bool {
         let turn = self.turn.lock().await;
         // Asked within the turn, since another payment may just have taken it.
         let gap = self.nonces().gap();

@@ -21,10 +21,10 @@ use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::primitives::{Address, B256, Signature, U64};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
-use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, SignedTx, Signer, Slot};
+use tollway_core::{Durable, Fault, LedgerHandle, SignedTx, Signer, Slot, Ticket};
 
 /// A signer's transactions on a chain.
 pub(crate) struct Lane {
@@ -43,6 +43,8 @@ pub(crate) struct Lane {
     sending: tokio::sync::Mutex<()>,
     seats: AtomicUsize,
     unmined: AtomicUsize,
+    /// Under which the signer is held.
+    epoch: AtomicU64,
     /// Told when there is one less unmined.
     pub(crate) landed: Notify,
 }
@@ -103,6 +105,7 @@ impl Lane {
             sending: tokio::sync::Mutex::default(),
             seats: AtomicUsize::new(0),
             unmined: AtomicUsize::new(0),
+            epoch: AtomicU64::new(0),
             landed: Notify::new(),
         }
     }
@@ -150,7 +153,7 @@ impl Lane {
         self: &Arc<Self>,
         order: &Order,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
     ) -> Result<Flight, NotSent> {
         let turn = self.turn.lock().await;
         let (flight, told) = self.queue_up(order, ledger, claims).await.map_err(NotSent::Fault)?;
@@ -178,14 +181,16 @@ impl Lane {
         self: &Arc<Self>,
         order: &Order,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
     ) -> Result<(Flight, oneshot::Receiver<Sent>), Fault> {
+        // Before the nonce is chosen: under a new epoch it is another.
+        let epoch = self.hold(ledger).await?;
         let known = self.nonces().peek();
         let nonce = match known {
             Some(nonce) => nonce,
             None => self.pending().await?,
         };
-        let (hash, durable) = self.write(order, nonce, ledger, claims).await?;
+        let (hash, durable) = self.write(order, (nonce, epoch), ledger, claims).await?;
 
         // From here to the end nothing waits, so the nonce is taken and queued, or neither.
         self.nonces().take(nonce);
@@ -197,23 +202,35 @@ impl Lane {
         Ok((Flight::new(held, order.clone(), (hash, durable), watch), told))
     }
 
-    /// Signs a transaction for a nonce and writes it to the ledger: the one place where transactions are made.
+    /// The signer's epoch, if it is this process that signs with it. Under a new one, others have signed meanwhile.
+    ///
+    /// # Errors
+    /// It is another process's, or the store could not be asked.
+    pub(crate) async fn hold(&self, ledger: &LedgerHandle) -> Result<u64, Fault> {
+        let epoch = ledger.hold(self.chain.name(), &self.address.to_checksum(None)).await?;
+        if self.epoch.swap(epoch, Relaxed) != epoch {
+            self.nonces().forget();
+        }
+        Ok(epoch)
+    }
+
+    /// Signs a transaction for a nonce of an epoch and writes it to the ledger: the one place where transactions are made.
     ///
     /// # Errors
     /// The signer or the ledger failed; nothing may be sent.
     pub(crate) async fn write(
         &self,
         order: &Order,
-        nonce: u64,
+        (nonce, epoch): (u64, u64),
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
     ) -> Result<(B256, Durable), Fault> {
         let transaction = order.transaction(self.chain.id(), nonce);
         let signature = sign_digest(&*self.signer, self.address, &transaction.signature_hash()).await?;
         let signature = Signature::from_scalars_and_parity(signature.r(), signature.s(), signature.v() == 28);
         let signed = transaction.into_signed(signature);
         let (hash, bytes) = (*signed.hash(), signed.encoded_2718());
-        let slot = Slot::new(self.chain.name().clone(), self.address.to_checksum(None), Some(nonce));
+        let slot = Slot::new(self.chain.name().clone(), self.address.to_checksum(None), Some(nonce)).with_epoch(epoch);
         let durable = ledger.signed(SignedTx::new(slot, hash.to_string(), bytes), claims).await?;
         Ok((hash, durable))
     }

@@ -7,7 +7,7 @@ use crate::lane::{Lane, Seat};
 use alloy::primitives::Address;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tollway_core::{Network as _, Rejected, Signer};
+use tollway_core::{LedgerHandle, Network as _, NetworkId, Rejected, Result, Signer};
 
 /// A network's node, and the lanes of all signers that send through it.
 #[derive(Debug)]
@@ -70,11 +70,22 @@ impl Lanes {
         Ok(Self(lanes))
     }
 
-    /// A seat on the least busy signer's lane; one that cannot pay for gas only where none can.
-    pub(crate) fn least_busy(&self) -> Result<Seat, Rejected> {
+    /// A seat on the least busy signer's lane, of those that this process signs with. Where it signs with none, one of
+    /// another process: the payment is handed over. One that cannot pay for gas only where none can.
+    ///
+    /// # Errors
+    /// The ledger could not be asked.
+    pub(crate) async fn choose(&self, network: &NetworkId, ledger: &LedgerHandle) -> Result<Seat> {
+        let mut lanes: Vec<&Arc<Lane>> = self.0.iter().collect();
+        lanes.sort_by_key(|lane| (lane.purse.is_dry(), lane.busy()));
+        for lane in &lanes {
+            if ledger.holds(network, &lane.address().to_checksum(None)).await? {
+                return Ok(lane.join());
+            }
+        }
         // There is always one; the refusal is for the compiler.
-        let lane = self.0.iter().min_by_key(|lane| (lane.purse.is_dry(), lane.busy()));
-        lane.map(Lane::join).ok_or(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
+        let lane = lanes.first().map(|lane| lane.join());
+        lane.ok_or(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR).into())
     }
 
     /// A seat on a certain signer's lane.

@@ -53,7 +53,7 @@ pub(crate) async fn leave(lane: Arc<Lane>, mut waiting: Vec<Waiting>, place: Unm
     };
     let calls: Vec<&PaymentCall> = waiting.iter().map(|waiting| &waiting.part.call).collect();
     let order = Order::new(&chain, (MULTICALL3, shared_call(&calls)), gas.min(MOST_GAS), quote, waiting.len());
-    let claims = waiting.iter().map(|waiting| waiting.claim.clone()).collect();
+    let claims = waiting.iter().map(|waiting| waiting.ticket.clone()).collect();
     let journey = match order {
         Ok(order) => depart(&lane, order, &waiting[0].ledger, claims, place).await,
         Err(fault) => Err(fault),
@@ -73,6 +73,7 @@ fn refuse(waiting: Vec<Waiting>, fault: &Fault) {
     for waiting in waiting {
         let mut each = Fault::new(fault.kind, fault.to_string());
         (each.sent, each.retry) = (fault.sent, fault.retry);
+        each.held_elsewhere.clone_from(&fault.held_elsewhere);
         let _ = waiting.tell.send(Err(each));
     }
 }

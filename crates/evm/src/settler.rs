@@ -9,7 +9,9 @@ use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
-use tollway_core::{ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
+use tollway_core::{
+    ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot, Ticket,
+};
 
 /// Most blocks searched for a use of a nonce, and the least.
 const LONGEST_SEARCH: u64 = 20_000;
@@ -36,7 +38,7 @@ struct View {
 
 #[async_trait]
 impl Settler for Roster {
-    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
+    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let Some(newest) = open.attempts.last() else { return Ok(Vec::new()) };
         let slot = &newest.tx().slot;
         let chain = self.chain();
@@ -61,7 +63,7 @@ impl Settler for Roster {
         for (claim, used) in claims.iter().zip(&view.used) {
             match chain.judge(&view, claim, *used).await {
                 Ok(Some(Outcome::Released(_))) if later(ledger, slot, &claim.row.claim.key).await? => {}
-                Ok(Some(outcome)) => outcomes.push((claim.row.claim.key.clone(), outcome)),
+                Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
                 Ok(None) => undecided.push(claim),
                 Err(error) => return Err(chain.rpc.fault("reading an open settlement", error)),
             }
@@ -69,8 +71,8 @@ impl Settler for Roster {
         if undecided.is_empty() || view.taken || view.receipt.is_some() {
             return Ok(outcomes);
         }
-        let keys: Vec<ClaimKey> = undecided.iter().map(|claim| claim.row.claim.key.clone()).collect();
-        let Some(raised) = self.send_again(newest, &keys, ledger).await else { return Ok(outcomes) };
+        let tickets: Vec<Ticket> = undecided.iter().map(|claim| claim.row.ticket()).collect();
+        let Some(raised) = self.send_again(newest, &tickets, ledger).await else { return Ok(outcomes) };
         // A chain that mines at once has it by now. On others the next round sees it.
         let hashes = [hashes, raised].concat();
         let again =
@@ -79,7 +81,7 @@ impl Settler for Roster {
             for claim in undecided {
                 let since = chain.since(&view.stamp, claim);
                 if let Ok(Some(outcome)) = conclude(&chain.rpc, &claim.expect, &receipt, since).await {
-                    outcomes.push((claim.row.claim.key.clone(), outcome));
+                    outcomes.push((claim.row.ticket(), outcome));
                 }
             }
         }
@@ -90,7 +92,7 @@ impl Settler for Roster {
 impl Roster {
     /// Sends the same bytes again; where their fee became too low and the signer is one of ours, the same call at a
     /// higher one. Answers the hash of the new attempt, if there is one; `None` where nothing was taken.
-    async fn send_again(&self, newest: &Durable, claims: &[ClaimKey], ledger: &LedgerHandle) -> Option<Vec<B256>> {
+    async fn send_again(&self, newest: &Durable, claims: &[Ticket], ledger: &LedgerHandle) -> Option<Vec<B256>> {
         let (chain, slot) = (self.chain(), &newest.tx().slot);
         let (network, hash) = (&slot.network, &newest.tx().hash);
         let answer = broadcast(&chain.rpc, &[newest]).await.pop();

@@ -28,7 +28,7 @@ pub(super) async fn settle(
 ) -> Result<Outcome> {
     let chain = side.network.chain()?;
     let examined = side.examined(payment, transfer)?;
-    let lane = side.lanes.least_busy()?;
+    let lane = side.lanes.choose(chain.name(), &cx.ledger).await?;
     // Code that is not known to be honest is never called in company, nor remembered by what it took.
     let asset = side.network.known_asset(&payment.offer.asset);
     let known = asset.is_some_and(|asset| asset.extra.get(METHOD).is_none_or(|method| method == EIP3009));

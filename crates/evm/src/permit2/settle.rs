@@ -68,7 +68,7 @@ impl Permits<'_> {
             return Ok(Outcome::Settled(Settled::new("", view.payer()).amount(charge)));
         }
         let lane = match examined.permit.facilitator {
-            None => self.lanes.least_busy()?,
+            None => self.lanes.choose(chain.name(), &cx.ledger).await?,
             // The proxy takes it from nobody else.
             Some(facilitator) => {
                 self.lanes.of(facilitator).ok_or(Rejected::new(codes::UPTO_FACILITATOR).payer(view.payer()))?

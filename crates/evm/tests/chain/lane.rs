@@ -18,7 +18,7 @@ fn pay(number: u16) -> Pay {
 
 #[tokio::test(start_paused = true)]
 async fn sixty_four_payments_are_in_flight_at_once_and_settle_in_one_block() {
-    let world = Arc::new(World::manual());
+    let world = Arc::new(World::unshared());
     let settling: Vec<_> = (0..64).map(|number| world.settling(&pay(number))).collect();
     world.waiting(64).await;
     let calls = world.devnet.calls();
@@ -38,7 +38,7 @@ async fn sixty_four_payments_are_in_flight_at_once_and_settle_in_one_block() {
 
 #[tokio::test(start_paused = true)]
 async fn of_several_signers_the_least_busy_one_pays() {
-    let world = World::manual();
+    let world = World::unshared();
     let side = Arc::new(ExactFacilitator::new(world.evm.clone(), &[key(&FACILITATOR), key(&DEPLOYER)]).unwrap());
     let world = Arc::new(World { side, ..world });
     let settling: Vec<_> = (0..8).map(|number| world.settling(&pay(number))).collect();
@@ -126,7 +126,7 @@ async fn a_store_that_fails_sends_nothing_and_leaves_no_gap() {
 /// The node refuses one of three for good, and takes the two behind it: a transaction of nothing fills the gap.
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_filled() {
-    let world = Arc::new(World::manual());
+    let world = Arc::new(World::unshared());
     let refused = Fault::Error { code: -32000, message: "insufficient funds for gas * price + value".into() };
     // While the first is being sent the others queue up, and go in one request.
     world.devnet.inject("eth_sendRawTransaction", Fault::Delay(Duration::from_secs(1)), 1);
@@ -152,7 +152,7 @@ async fn a_gap_is_filled() {
 #[tokio::test(start_paused = true)]
 async fn two_hundred_payments_through_trouble() {
     let world =
-        Arc::new(World::with(Mining::Manual, |chain| chain, |evm| evm.settle_timeout(Duration::from_secs(600))));
+        Arc::new(World::with(Mining::Manual, |chain| chain, |evm| evm.settle_timeout(Duration::from_secs(600)).batch_max_payments(1)));
     let settling: Vec<_> = (0..200)
         .map(|number| {
             match number % 40 {

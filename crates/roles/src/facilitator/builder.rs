@@ -1,13 +1,19 @@
 //! Builds a [`LocalFacilitator`] out of plug-ins.
 
-use super::{Engine, FacilitatorHook, LocalFacilitator, Served};
+use super::{Engine, FacilitatorHook, LocalFacilitator, Served, keeper};
 use crate::MemoryLedger;
 use crate::setup::{Setup, SetupError, shared_methods};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tollway_core::{FacilitatorConfig, Ledger, LedgerHandle, PartKind, Scope};
+
+/// How often open settlements are looked after, if nothing else is said.
+const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+/// How long a settlement in another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Collects what a [`LocalFacilitator`] needs.
 #[derive(Default)]
@@ -17,6 +23,7 @@ pub struct LocalFacilitatorBuilder {
     ledger: Option<Arc<dyn Ledger>>,
     extensions: BTreeMap<String, Value>,
     hooks: Vec<Arc<dyn FacilitatorHook>>,
+    reconcile_every: Option<Duration>,
 }
 
 impl fmt::Debug for LocalFacilitatorBuilder {
@@ -53,6 +60,18 @@ impl LocalFacilitatorBuilder {
         self
     }
 
+    /// How often settlements that a crash or a time-out left open are looked after; every 10 seconds if left out. It is
+    /// done once at the start in any case.
+    pub fn reconcile_every(mut self, every: Duration) -> Self {
+        match every.is_zero() {
+            true => drop(self.setup.note(Err::<(), _>(SetupError::Setting(
+                "open settlements cannot be looked after every 0 seconds; say how often".to_owned(),
+            )))),
+            false => self.reconcile_every = Some(every),
+        }
+        self
+    }
+
     /// Adds a hook.
     pub fn hook(mut self, hook: Arc<dyn FacilitatorHook>) -> Self {
         self.hooks.push(hook);
@@ -86,15 +105,16 @@ impl LocalFacilitatorBuilder {
             extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
         }
         let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
-        Ok(LocalFacilitator {
-            engine: Arc::new(Engine {
-                name: self.name.unwrap_or_else(|| "local".to_owned()),
-                sides,
-                extensions,
-                hooks: self.hooks,
-                ledger: LedgerHandle::new(ledger, Scope::Facilitator),
-                under_way: Mutex::new(HashMap::new()),
-            }),
-        })
+        let engine = Arc::new(Engine {
+            name: self.name.unwrap_or_else(|| "local".to_owned()),
+            sides,
+            extensions,
+            hooks: self.hooks,
+            ledger: LedgerHandle::new(ledger, Scope::Facilitator),
+            under_way: Mutex::default(),
+            patience: PATIENCE,
+        });
+        keeper::start(&engine, self.reconcile_every.unwrap_or(RECONCILE_EVERY));
+        Ok(LocalFacilitator { engine })
     }
 }
