@@ -151,8 +151,11 @@ async fn a_gap_is_filled() {
 /// One in ten sends fails, in every way there is. Nothing is lost, nothing is paid twice, no transaction is stuck.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_payments_through_trouble() {
-    let world =
-        Arc::new(World::with(Mining::Manual, |chain| chain, |evm| evm.settle_timeout(Duration::from_secs(600)).batch_max_payments(1)));
+    let world = Arc::new(World::with(
+        Mining::Manual,
+        |chain| chain,
+        |evm| evm.settle_timeout(Duration::from_secs(600)).batch_max_payments(1),
+    ));
     let settling: Vec<_> = (0..200)
         .map(|number| {
             match number % 40 {

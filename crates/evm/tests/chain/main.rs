@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod batch;
 mod client;
+mod fees;
 mod http;
 mod lane;
 mod permit2;

@@ -11,7 +11,6 @@ use tollway_devnet::accounts::{FACILITATOR, STRANGER};
 use tollway_devnet::contracts::TestUsd;
 use tollway_devnet::contracts::addresses::USDC;
 use tollway_devnet::{Fault, Mining};
-use tollway_evm::{Evm, ExactFacilitator};
 
 /// A settlement whose process dies between writing and sending.
 async fn crash(world: &Arc<World>, payment: &Pay) {
@@ -21,15 +20,6 @@ async fn crash(world: &Arc<World>, payment: &Pay) {
     assert!(!settling.is_finished());
     settling.abort();
     assert_eq!(world.devnet.calls().of("eth_sendRawTransaction"), 0);
-}
-
-/// The same chain and ledger, seen by a process that starts anew.
-fn restarted(world: &World) -> World {
-    let builder = Evm::builder("eip155:84532".parse().unwrap()).provider(world.devnet.provider());
-    let evm = Arc::new(builder.clock(world.clock.clone()).block_time(Duration::from_millis(100)).build().unwrap());
-    let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
-    let (devnet, ledger, clock) = (world.devnet.clone(), world.ledger.clone(), world.clock.clone());
-    World { devnet, evm, side, ledger, clock }
 }
 
 fn one_settled(outcomes: &[Outcome]) -> &str {
@@ -53,7 +43,7 @@ fn one_released(outcomes: &[Outcome]) -> &str {
 async fn a_crash_between_signing_and_sending_sends_the_same_bytes() {
     let world = Arc::new(World::new());
     crash(&world, &Pay::new(1)).await;
-    let world = restarted(&world);
+    let world = world.restarted();
     let outcomes = world.reconcile().await;
     assert_eq!(one_settled(&outcomes), world.ledger.signed()[0].hash);
     assert_eq!(world.ledger.signed().len(), 1);
@@ -65,7 +55,7 @@ async fn a_crash_between_signing_and_sending_sends_the_same_bytes() {
 async fn on_a_chain_with_blocks_it_takes_two_rounds() {
     let world = Arc::new(World::manual());
     crash(&world, &Pay::new(1)).await;
-    let world = restarted(&world);
+    let world = world.restarted();
     assert!(world.reconcile().await.is_empty());
     assert_eq!(world.devnet.waiting()[0].to_string(), world.ledger.signed()[0].hash);
     assert!(world.reconcile().await.is_empty(), "the node knows it already");
@@ -91,7 +81,7 @@ async fn an_open_payment_somebody_else_carried_out_is_settled_by_theirs() {
         let world = Arc::new(World::manual());
         let payment = Pay::new(1);
         crash(&world, &payment).await;
-        let world = restarted(&world);
+        let world = world.restarted();
         if ours_is_sent {
             assert!(world.reconcile().await.is_empty());
         }
@@ -123,7 +113,7 @@ async fn an_authorization_that_ended_is_released_and_not_sent() {
     crash(&world, &Pay::new(1)).await;
     world.devnet.advance(400);
     world.devnet.mine();
-    let world = restarted(&world);
+    let world = world.restarted();
     assert_eq!(one_released(&world.reconcile().await), "invalid_exact_evm_payload_authorization_valid_before");
     assert_eq!(world.devnet.calls().of("eth_sendRawTransaction"), 0);
 }
@@ -134,7 +124,7 @@ async fn a_slot_that_is_taken_releases_its_claim() {
     crash(&world, &Pay::new(1)).await;
     let nothing = TransactionRequest::default().to(FACILITATOR.address);
     let _ = world.devnet.provider_of(&FACILITATOR).send_transaction(nothing).await.unwrap();
-    let world = restarted(&world);
+    let world = world.restarted();
     assert_eq!(one_released(&world.reconcile().await), "invalid_exact_evm_transaction_failed");
     // And the payment may be presented again.
     settled(world.settle(&Pay::new(1)).await);
@@ -160,7 +150,7 @@ async fn of_two_slots_the_later_speaks_for_the_claim() {
     let late = world.ledger.signed().last().unwrap().clone();
     assert!(world.devnet.evict(&late.hash.parse::<B256>().unwrap()));
     world.devnet.mine();
-    let world = restarted(&world);
+    let world = world.restarted();
     assert!(world.reconcile().await.is_empty(), "sent again, in the second slot");
     world.devnet.mine();
     assert_eq!(one_settled(&world.reconcile().await), late.hash);
@@ -170,7 +160,7 @@ async fn of_two_slots_the_later_speaks_for_the_claim() {
 async fn a_reverted_transaction_is_found_reverted() {
     let world = Arc::new(World::manual());
     crash(&world, &Pay::new(1)).await;
-    let world = restarted(&world);
+    let world = world.restarted();
     assert!(world.reconcile().await.is_empty());
     world.devnet.set_token_balance(USDC, Pay::new(1).from, U256::ZERO);
     world.devnet.mine();
@@ -181,7 +171,7 @@ async fn a_reverted_transaction_is_found_reverted() {
 async fn a_node_in_trouble_ends_nothing() {
     let world = Arc::new(World::new());
     crash(&world, &Pay::new(1)).await;
-    let world = restarted(&world);
+    let world = world.restarted();
     let slot = world.handle().open(1).await.unwrap().remove(0);
     let methods = ["eth_getBlockByNumber", "eth_getTransactionCount", "eth_call", "eth_chainId"];
     for method in methods {

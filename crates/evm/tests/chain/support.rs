@@ -90,6 +90,15 @@ impl World {
         Self { devnet, evm, side, ledger: Arc::default(), clock }
     }
 
+    /// The same chain and ledger, seen by a process that starts anew.
+    pub(crate) fn restarted(&self) -> Self {
+        let builder = Evm::builder("eip155:84532".parse().unwrap()).provider(self.devnet.provider());
+        let evm = Arc::new(builder.clock(self.clock.clone()).block_time(Duration::from_millis(100)).build().unwrap());
+        let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
+        let (devnet, ledger, clock) = (self.devnet.clone(), self.ledger.clone(), self.clock.clone());
+        Self { devnet, evm, side, ledger, clock }
+    }
+
     pub(crate) async fn verify(&self, payment: &Pay) -> Result<Verified, Failure> {
         let (raw, offer) = payment.wire();
         FacilitatorDyn::open(&*self.side, &raw, &offer)?.verify().await
