@@ -268,3 +268,20 @@ async fn send_off(lane: Arc<Lane>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_waits_the_longer_the_more_is_unmined() {
+        let block = Duration::from_secs(1);
+        assert_eq!(linger(0, block, None), Duration::ZERO);
+        assert_eq!(linger(0, block, Some(block)), Duration::ZERO, "an idle lane never waits");
+        assert!(linger(1, block, None) < Duration::from_millis(8));
+        let all: Duration = (0..16).map(|unmined| linger(unmined, block, None)).sum();
+        assert!(all > block * 9 / 10 && all < block * 11 / 10, "sixteen transactions take about a block: {all:?}");
+        assert_eq!(linger(3, block, Some(Duration::from_millis(5))), Duration::from_millis(5));
+        assert!(linger(usize::MAX, Duration::from_secs(30), None) > block, "and nothing overflows");
+    }
+}

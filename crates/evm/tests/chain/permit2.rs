@@ -1,5 +1,6 @@
 //! Permit2 in both schemes: the flows recorded from the reference implementation, and each row of the security page.
 
+mod batch;
 mod golden;
 mod sponsor;
 mod upto;
