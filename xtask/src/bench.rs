@@ -2,9 +2,10 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 3] = [
+const BENCHES: [(&str, &str); 4] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
+    ("settle", "settlements on 1 s blocks from one signer: shared transactions beside one for each payment"),
     ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
 ];
 

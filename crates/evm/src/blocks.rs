@@ -168,6 +168,8 @@ impl Shared {
     async fn run(shared: Arc<Self>) {
         let mut running = Running(Some(shared.clone()));
         let mut failures = 0u32;
+        // The block after which a look was taken before the next one was due.
+        let mut early = None;
         loop {
             {
                 let mut state = shared.state();
@@ -189,9 +191,14 @@ impl Shared {
                     shared.step().saturating_mul(1 << failures.min(8)).min(LONGEST_REST)
                 }
             };
+            let newest = shared.state().last.map(|last| last.number);
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
-                () = shared.news.notified() => tokio::time::sleep(rest.min(shared.step())).await,
+                // Some chains make a block when something is sent. One look per block finds out.
+                () = shared.news.notified(), if early != newest => {
+                    early = newest;
+                    tokio::time::sleep(rest.min(shared.step())).await;
+                }
             }
         }
     }
@@ -208,7 +215,7 @@ impl Shared {
         let state = self.state();
         match state.last {
             Some(last) if complete && last.sharp => {
-                let early = step.saturating_mul(4).saturating_add(last.at.elapsed());
+                let early = step.saturating_mul(2).saturating_add(last.at.elapsed());
                 state.block_time.saturating_sub(early).max(step)
             }
             _ => step,

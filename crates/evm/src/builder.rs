@@ -6,6 +6,7 @@ use crate::blocks::Blocks;
 use crate::chain::Chain;
 use crate::eip712::Domains;
 use crate::fees::Fees;
+use crate::finality::{Finality, Finals, Wait, Waits};
 use crate::limits::Limits;
 use crate::network::Evm;
 use crate::rpc::Rpc;
@@ -13,10 +14,11 @@ use crate::spend::Spend;
 use crate::transport::HttpTransport;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
 use alloy::rpc::client::RpcClient;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tollway_core::{Asset, Clock, NetworkId, SystemClock};
+use tollway_core::{Asset, Clock, Money, NetworkId, SystemClock};
 
 /// Sets up an [`Evm`] in code.
 #[must_use]
@@ -29,6 +31,9 @@ pub struct EvmBuilder {
     rpc_timeout: Duration,
     max_fee_per_gas: u128,
     limits: Limits,
+    finality: Finality,
+    wait: Wait,
+    final_above: Option<Money>,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -48,6 +53,9 @@ impl EvmBuilder {
             rpc_timeout: Duration::from_secs(10),
             max_fee_per_gas: 500_000_000_000,
             limits: Limits::default(),
+            finality: Finality::Blocks(12),
+            wait: Wait::Included,
+            final_above: None,
         }
     }
 
@@ -152,6 +160,25 @@ impl EvmBuilder {
         self
     }
 
+    /// When a settlement is answered; once it is in a block where not set.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Payments of more than this are answered once they are final, whatever [`wait`](Self::wait) says, and so are those
+    /// in assets it does not speak of: dollars are of every known dollar, a ticker is of the asset it names.
+    pub fn final_above(mut self, money: Money) -> Self {
+        self.final_above = Some(money);
+        self
+    }
+
+    /// When a block is final; with 12 blocks on top of it where not set.
+    pub fn finality(mut self, finality: Finality) -> Self {
+        self.finality = finality;
+        self
+    }
+
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
@@ -160,12 +187,22 @@ impl EvmBuilder {
         let id = self.id;
         let chain_id = chain_id(&id)?;
         let assets = merge(assets::known(chain_id), self.assets)?;
+        let waits = waits(self.wait, self.final_above.as_ref(), &assets)?;
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
             let (clock, most) = (self.clock.clone(), self.limits.max_spend_per_day);
             let spend = Arc::new(Spend::new(id.clone(), clock, most));
-            Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, spend, self.limits)
+            Chain::new(
+                id.clone(),
+                chain_id,
+                rpc,
+                Fees::new(self.max_fee_per_gas),
+                blocks,
+                spend,
+                self.limits,
+                Finals::new(self.finality, waits),
+            )
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))
     }
@@ -178,6 +215,24 @@ fn chain_id(id: &NetworkId) -> Result<u64, String> {
         .filter(|number| number.bytes().all(|digit| digit.is_ascii_digit()) && !number.starts_with('0'))
         .and_then(|number| number.parse().ok())
         .ok_or_else(|| format!("`{id}` is no EVM network; write eip155:<chain id>, such as eip155:8453"))
+}
+
+/// Which payments wait to be final.
+fn waits(wait: Wait, above: Option<&Money>, assets: &[Asset]) -> Result<Waits, String> {
+    let Some(above) = above.filter(|_| wait == Wait::Included) else {
+        return Ok(if wait == Wait::Final { Waits::All } else { Waits::None });
+    };
+    let mut most = BTreeMap::new();
+    for (at, asset) in assets.iter().enumerate() {
+        let meant = match above.symbol() {
+            None => at == 0 || asset.dollar,
+            Some(symbol) => asset.symbol.eq_ignore_ascii_case(symbol),
+        };
+        if let (true, Some(address)) = (meant, parse_address(&asset.address)) {
+            most.insert(address, above.to_amount(asset.decimals).map_err(|why| format!("finalAbove: {why}"))?);
+        }
+    }
+    Ok(Waits::Above(most))
 }
 
 /// The known tokens, corrected and extended.

@@ -7,6 +7,7 @@
 use crate::batch::{Part, Way};
 use crate::broadcast::Refusal;
 use crate::chain::Chain;
+use crate::finality::Standing;
 use crate::flight::Flight;
 use crate::lane::{Lane, NotSent, Seat, Unmined};
 use crate::order::Order;
@@ -17,7 +18,9 @@ use alloy::primitives::B256;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tollway_core::{Fault, FaultKind, LedgerHandle, NetworkId, Outcome, Result, SettleContext, Ticket};
+use tollway_core::{
+    ClaimKey, Fault, FaultKind, LedgerHandle, NetworkId, Outcome, Result, SettleContext, Settled, Ticket,
+};
 
 /// How often a transaction is signed anew for a node that refuses it.
 const MOST_ATTEMPTS: usize = 4;
@@ -72,7 +75,7 @@ pub(crate) async fn carry_out(
     };
     let (place, before) = match way {
         Way::Alone(place) => (place, None),
-        Way::Shared(journey) => match arrive(lane.chain(), journey, expect).await {
+        Way::Shared(journey) => match arrive(lane.chain(), journey, expect, &cx.claim.key).await {
             // The call failed in company. Its neighbours may be to blame: one that burns gas leaves little for those
             // behind it. A payment that would succeed now goes once more, alone.
             Outcome::Released(refused) => (lane.announce(), Some(Outcome::Released(refused))),
@@ -85,7 +88,7 @@ pub(crate) async fn carry_out(
         (Err(failure), None) => return Err(failure),
     };
     let journey = depart(lane, order, &cx.ledger, vec![cx.ticket.clone()], place).await?;
-    Ok(arrive(lane.chain(), journey, expect).await)
+    Ok(arrive(lane.chain(), journey, expect, &cx.claim.key).await)
 }
 
 /// Sends a transaction and leaves it to a task of its own.
@@ -202,12 +205,16 @@ impl Watching {
 }
 
 /// Waits for the transaction's block and reads a payment's outcome. Whatever is not known in time is pending.
-async fn arrive(chain: &Chain, mut journey: Journey, expect: &Expected) -> Outcome {
+async fn arrive(chain: &Chain, mut journey: Journey, expect: &Expected, key: &ClaimKey) -> Outcome {
     let mut progress = journey.progress.clone();
     let outcome = timeout(chain.limits.settle_timeout, async {
         let Some(receipt) = journey.receipt().await else { return std::future::pending().await };
         loop {
             match conclude(&chain.rpc, expect, &receipt, journey.since).await {
+                Ok(Some(Outcome::Settled(settled))) => match stay(chain, &receipt, expect, key, settled).await {
+                    Some(outcome) => return outcome,
+                    None => return std::future::pending().await,
+                },
                 Ok(Some(outcome)) => return outcome,
                 Ok(None) => {}
                 Err(error) => {
@@ -226,6 +233,40 @@ async fn arrive(chain: &Chain, mut journey: Journey, expect: &Expected) -> Outco
             };
             Outcome::Pending { transaction: hash.to_string() }
         }
+    }
+}
+
+/// Whether a payment that is in a block is answered now, or when that is final; `None` where the chain took the block
+/// back, and only the reconciler knows what next.
+async fn stay(
+    chain: &Chain,
+    receipt: &Receipt,
+    expect: &Expected,
+    key: &ClaimKey,
+    settled: Settled,
+) -> Option<Outcome> {
+    let finals = &chain.finals;
+    if finals.at_once() {
+        return Some(Outcome::Settled(settled));
+    }
+    let place = chain.place(&settled, receipt).await;
+    if let Some(place) = place {
+        finals.remember(key, &settled, place);
+    }
+    if !finals.waits(expect) {
+        return Some(Outcome::Included(settled));
+    }
+    loop {
+        match finals.standing(chain, place?).await {
+            Ok(Standing::Final) => {
+                finals.forget(key);
+                return Some(Outcome::Settled(settled));
+            }
+            Ok(Standing::Included) => {}
+            Ok(Standing::Gone) => return None,
+            Err(error) => tracing::warn!(transaction = settled.transaction, %error, "a block could not be asked for"),
+        }
+        sleep(chain.blocks.block_time()).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::blocks::Blocks;
 use crate::fees::Fees;
+use crate::finality::Finals;
 use crate::gas::GasTable;
 use crate::limits::Limits;
 use crate::probe::{Answer, Question};
@@ -26,6 +27,7 @@ pub(crate) struct Chain {
     pub(crate) gas: GasTable,
     pub(crate) spend: Arc<Spend>,
     pub(crate) limits: Limits,
+    pub(crate) finals: Finals,
     /// Set once the chain turned out to have no Multicall3.
     pub(crate) unshared: AtomicBool,
 }
@@ -46,9 +48,10 @@ impl Chain {
         blocks: Blocks,
         spend: Arc<Spend>,
         limits: Limits,
+        finals: Finals,
     ) -> Self {
         let (gas, unshared) = (GasTable::default(), AtomicBool::new(false));
-        Self { name, id, rpc, fees, blocks, gas, spend, limits, unshared }
+        Self { name, id, rpc, fees, blocks, gas, spend, limits, finals, unshared }
     }
 
     pub(crate) fn name(&self) -> &NetworkId {

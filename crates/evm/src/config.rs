@@ -1,6 +1,7 @@
 //! The section of a network of namespace `eip155`, and of a token in it.
 
 use crate::assets::{EIP3009, METHOD};
+use crate::finality::{Finality, Wait};
 use serde::Deserialize;
 use std::fmt;
 use std::num::NonZeroU64;
@@ -61,6 +62,16 @@ pub struct EvmConfig {
     /// if left out.
     #[serde(default)]
     pub low_balance: Option<Amount>,
+    /// When a settlement is answered: once it is `included` in a block, which is so if left out, or once that is `final`.
+    #[serde(default)]
+    pub wait: Option<Wait>,
+    /// Payments of more than this wait to be final in any case, such as `"100"` dollars or `"50 USDC"`; so do those in
+    /// assets it does not speak of.
+    #[serde(default)]
+    pub final_above: Option<String>,
+    /// When a block is final: `"safe"` or `"finalized"`, as the node says, or so many blocks on top of it; 12 if left out.
+    #[serde(default)]
+    pub finality: Option<Finality>,
 }
 
 impl EvmConfig {
@@ -82,6 +93,9 @@ impl EvmConfig {
             max_fee_per_payment: None,
             max_spend_per_day: None,
             low_balance: None,
+            wait: None,
+            final_above: None,
+            finality: None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod config;
 mod eip712;
 mod exact;
 mod fees;
+mod finality;
 mod flight;
 mod gaps;
 mod gas;
@@ -45,6 +46,7 @@ mod upto;
 pub use builder::EvmBuilder;
 pub use config::{EvmConfig, RpcUrl, TokenConfig};
 pub use exact::{Authorization, Eip3009Payload, Exact, ExactClient, ExactFacilitator, ExactServer, Extra, Payload};
+pub use finality::{Finality, Wait};
 pub use network::Evm;
 pub use permit2::{
     Permit2Authorization, Permit2Payload, Permitted, UptoAuthorization, UptoPayload, UptoWitness, Witness,

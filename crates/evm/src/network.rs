@@ -163,7 +163,10 @@ impl Build for Evm {
   "maxUnmined": 16,
   "maxFeePerPayment": "100000000000000",
   "maxSpendPerDay": "50000000000000000",
-  "lowBalance": "10000000000000000"
+  "lowBalance": "10000000000000000",
+  "wait": "included",
+  "finalAbove": "100",
+  "finality": 12
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -207,6 +210,15 @@ impl Build for Evm {
         }
         if let Some(wei) = wei(config.low_balance, "lowBalance")? {
             builder = builder.low_balance(wei);
+        }
+        if let Some(wait) = config.wait {
+            builder = builder.wait(wait);
+        }
+        if let Some(money) = config.final_above {
+            builder = builder.final_above(money.parse().map_err(|why| format!("finalAbove: {why}"))?);
+        }
+        if let Some(finality) = config.finality {
+            builder = builder.finality(finality);
         }
         builder.build()
     }

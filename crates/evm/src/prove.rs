@@ -41,6 +41,14 @@ impl Expected {
         }
     }
 
+    /// What it moves: the token, and how much of it.
+    pub(crate) fn moves(&self) -> (Address, Amount) {
+        match self {
+            Self::Eip3009(expect) => (expect.token, expect.value),
+            Self::Permit2(expect) => (expect.token, expect.value),
+        }
+    }
+
     /// The call that asks whether the nonce is used, at a block or a tag.
     pub(crate) fn state_call(&self, block: &str) -> Call {
         match self {

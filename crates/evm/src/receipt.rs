@@ -15,6 +15,10 @@ pub(crate) struct Receipt {
     #[serde(default)]
     status: Option<U64>,
     #[serde(default)]
+    block_number: Option<U64>,
+    #[serde(default)]
+    block_hash: Option<B256>,
+    #[serde(default)]
     gas_used: Option<U64>,
     #[serde(default)]
     effective_gas_price: Option<U256>,
@@ -36,11 +40,23 @@ impl Receipt {
         self.to == Some(MULTICALL3)
     }
 
+    /// The block it is in; `None` where the receipt does not say.
+    pub(crate) fn place(&self) -> Option<Place> {
+        Some(Place { number: self.block_number?.to(), hash: self.block_hash? })
+    }
+
     /// What it cost, in wei; `None` where the receipt does not say.
     pub(crate) fn cost(&self) -> Option<u128> {
         let gas = U256::from(self.gas_used?).saturating_mul(self.effective_gas_price?);
         u128::try_from(gas.saturating_add(self.l1_fee.unwrap_or_default())).ok()
     }
+}
+
+/// A block that holds a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
 }
 
 /// A log.

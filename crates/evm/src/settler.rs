@@ -2,15 +2,16 @@
 
 use crate::broadcast::{Refusal, Sent, broadcast};
 use crate::chain::{Chain, Stamp, json_number};
+use crate::finality::Standing;
 use crate::lanes::Roster;
 use crate::order::Order;
 use crate::prove::{Expected, conclude, conclude_without};
-use crate::receipt::Receipt;
+use crate::receipt::{Place, Receipt};
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
 use tollway_core::{
-    ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot, Ticket,
+    ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settled, Settler, Slot, Ticket,
 };
 
 /// Most blocks searched for a use of a nonce, and the least.
@@ -52,17 +53,20 @@ impl Settler for Roster {
                 Some(Open { row, expect })
             })
             .collect();
+        let (mut outcomes, claims) = self.look_back(claims).await?;
         if claims.is_empty() {
-            return Ok(Vec::new());
+            return Ok(outcomes);
         }
         let hashes: Vec<B256> = open.attempts.iter().filter_map(|attempt| attempt.tx().hash.parse().ok()).collect();
 
         let view = chain.view(slot, sequence, &hashes, &claims).await?;
-        let mut outcomes = Vec::new();
         let mut undecided = Vec::new();
         for (claim, used) in claims.iter().zip(&view.used) {
             match chain.judge(&view, claim, *used).await {
                 Ok(Some(Outcome::Released(_))) if later(ledger, slot, &claim.row.claim.key).await? => {}
+                Ok(Some(Outcome::Settled(settled))) => {
+                    outcomes.extend(chain.stands(claim, settled, view.receipt.as_ref()).await);
+                }
                 Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
                 Ok(None) => undecided.push(claim),
                 Err(error) => return Err(chain.rpc.fault("reading an open settlement", error)),
@@ -80,8 +84,12 @@ impl Settler for Roster {
         if let Some(receipt) = again {
             for claim in undecided {
                 let since = chain.since(&view.stamp, claim);
-                if let Ok(Some(outcome)) = conclude(&chain.rpc, &claim.expect, &receipt, since).await {
-                    outcomes.push((claim.row.ticket(), outcome));
+                match conclude(&chain.rpc, &claim.expect, &receipt, since).await {
+                    Ok(Some(Outcome::Settled(settled))) => {
+                        outcomes.extend(chain.stands(claim, settled, Some(&receipt)).await);
+                    }
+                    Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
+                    Ok(None) | Err(_) => {}
                 }
             }
         }
@@ -90,6 +98,34 @@ impl Settler for Roster {
 }
 
 impl Roster {
+    /// Looks at the blocks that claims are known to be in. Answers those that are final, and the claims of which nothing
+    /// is known, or whose block the chain took back.
+    async fn look_back<'a>(&self, claims: Vec<Open<'a>>) -> Result<(Vec<(Ticket, Outcome)>, Vec<Open<'a>>), Fault> {
+        let chain = self.chain();
+        let (mut ended, mut left) = (Vec::new(), Vec::new());
+        for claim in claims {
+            let key = &claim.row.claim.key;
+            let Some((settled, place)) = chain.finals.remembered(key) else {
+                left.push(claim);
+                continue;
+            };
+            let standing = chain.finals.standing(chain, place).await;
+            match standing.map_err(|error| chain.rpc.fault("asking whether a block is final", error))? {
+                Standing::Included => {}
+                Standing::Final => {
+                    chain.finals.forget(key);
+                    ended.push((claim.row.ticket(), Outcome::Settled(settled)));
+                }
+                Standing::Gone => {
+                    tracing::warn!(network = %chain.name(), %key, transaction = settled.transaction, "the chain took a payment's block back");
+                    chain.finals.forget(key);
+                    left.push(claim);
+                }
+            }
+        }
+        Ok((ended, left))
+    }
+
     /// Sends the same bytes again; where their fee became too low and the signer is one of ours, the same call at a
     /// higher one. Answers the hash of the new attempt, if there is one; `None` where nothing was taken.
     async fn send_again(&self, newest: &Durable, claims: &[Ticket], ledger: &LedgerHandle) -> Option<Vec<B256>> {
@@ -173,6 +209,41 @@ impl Chain {
             }
         }
         Ok(None)
+    }
+
+    /// How a payment stands that is in a block: settled, included, or not to be told yet.
+    async fn stands(&self, claim: &Open<'_>, settled: Settled, receipt: Option<&Receipt>) -> Option<(Ticket, Outcome)> {
+        if self.finals.at_once() {
+            return Some((claim.row.ticket(), Outcome::Settled(settled)));
+        }
+        let place = match receipt {
+            Some(receipt) => self.place(&settled, receipt).await,
+            None => self.place_of(&settled).await,
+        }?;
+        self.finals.remember(&claim.row.claim.key, &settled, place);
+        match self.finals.standing(self, place).await.ok()? {
+            Standing::Final => {
+                self.finals.forget(&claim.row.claim.key);
+                Some((claim.row.ticket(), Outcome::Settled(settled)))
+            }
+            Standing::Included if !self.finals.waits(&claim.expect) => {
+                Some((claim.row.ticket(), Outcome::Included(settled)))
+            }
+            Standing::Included | Standing::Gone => None,
+        }
+    }
+
+    /// The block a payment is in, by the receipt of our own transaction where that carried it out.
+    pub(crate) async fn place(&self, settled: &Settled, receipt: &Receipt) -> Option<Place> {
+        match receipt.transaction_hash.to_string() == settled.transaction {
+            true => receipt.place(),
+            false => self.place_of(settled).await,
+        }
+    }
+
+    async fn place_of(&self, settled: &Settled) -> Option<Place> {
+        let hash: B256 = settled.transaction.parse().ok()?;
+        self.receipts(&[hash]).await.ok()??.place()
     }
 
     async fn judge(&self, view: &View, claim: &Open<'_>, used: bool) -> Result<Option<Outcome>, CallError> {

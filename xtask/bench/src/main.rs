@@ -1,10 +1,11 @@
-//! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`.
+//! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`, `cargo xtask bench settle`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod child;
 mod drive;
 mod payments;
 mod server;
+mod settle;
 mod verify;
 
 use std::process::ExitCode;
@@ -42,19 +43,22 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = runtime.block_on(async {
-        match args.split_first() {
-            Some((name, rest)) => match name.as_str() {
-                "verify" => verify::run(Load::parse(rest, 20_000)?).await,
-                "server" => server::run(Load::parse(rest, 40_000)?).await,
-                // The processes under test.
-                "facilitator" => verify::facilitator(rest).await,
-                "resource-server" => server::resource_server().await,
-                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify and server")),
-            },
-            None => Err("usage: tollway-bench verify|server [--requests N] [--at-once N]".to_owned()),
-        }
-    });
+    let done =
+        runtime.block_on(async {
+            match args.split_first() {
+                Some((name, rest)) => match name.as_str() {
+                    "verify" => verify::run(Load::parse(rest, 20_000)?).await,
+                    "server" => server::run(Load::parse(rest, 40_000)?).await,
+                    "settle" => settle::run(rest).await,
+                    // The processes under test.
+                    "facilitator" => verify::facilitator(rest).await,
+                    "resource-server" => server::resource_server().await,
+                    unknown => Err(format!("there is no benchmark `{unknown}`; there are verify, server and settle")),
+                },
+                None => Err("usage: tollway-bench verify|server [--requests N] [--at-once N], or settle [--seconds N]"
+                    .to_owned()),
+            }
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

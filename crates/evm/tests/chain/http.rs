@@ -9,11 +9,11 @@ use tokio::net::TcpListener;
 use tollway_core::erased::FacilitatorDyn;
 use tollway_core::{Fault, FaultKind};
 use tollway_devnet::accounts::FACILITATOR;
-use tollway_evm::{Evm, ExactFacilitator};
+use tollway_evm::{Evm, ExactFacilitator, Finality};
 
 /// The world's facilitator, over HTTP to this URL.
 fn over(world: World, url: &str, timeout: Duration) -> World {
-    let builder = Evm::builder("eip155:84532".parse().unwrap()).rpc(url).unwrap();
+    let builder = Evm::builder("eip155:84532".parse().unwrap()).rpc(url).unwrap().finality(Finality::Blocks(0));
     let builder = builder.clock(world.clock.clone()).rpc_timeout(timeout).block_time(Duration::from_millis(100));
     let evm = Arc::new(builder.build().unwrap());
     let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());

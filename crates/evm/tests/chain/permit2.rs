@@ -21,7 +21,7 @@ use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, NO_ALLOWANCE, PA
 use tollway_devnet::contracts::addresses::*;
 use tollway_devnet::contracts::{Permit2, X402ExactPermit2Proxy};
 use tollway_devnet::{Devnet, Mining};
-use tollway_evm::{Evm, ExactClient, ExactFacilitator, ExactServer};
+use tollway_evm::{Evm, ExactClient, ExactFacilitator, ExactServer, Finality};
 
 /// A chain at another time than the other tests'.
 fn world_at(now: u64, mining: Mining) -> World {
@@ -34,6 +34,7 @@ fn world_at(now: u64, mining: Mining) -> World {
         .clock(clock.clone())
         .block_time(Duration::from_millis(100))
         .settle_timeout(Duration::from_secs(10))
+        .finality(Finality::Blocks(0))
         .build()
         .unwrap();
     let evm = Arc::new(evm);

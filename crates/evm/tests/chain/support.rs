@@ -15,7 +15,7 @@ use tollway_core::{
 use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, PAY_TO};
 use tollway_devnet::contracts::addresses::USDC;
 use tollway_devnet::{Devnet, DevnetBuilder, Mining};
-use tollway_evm::{Evm, EvmBuilder, ExactFacilitator, LocalKey};
+use tollway_evm::{Evm, EvmBuilder, ExactFacilitator, Finality, LocalKey};
 
 /// When everything begins.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -84,7 +84,8 @@ impl World {
             .provider(devnet.provider())
             .clock(clock.clone())
             .block_time(Duration::from_millis(100))
-            .settle_timeout(Duration::from_secs(10));
+            .settle_timeout(Duration::from_secs(10))
+            .finality(Finality::Blocks(0));
         let evm = Arc::new(evm(builder).build().unwrap());
         let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
         Self { devnet, evm, side, ledger: Arc::default(), clock }
@@ -92,8 +93,14 @@ impl World {
 
     /// The same chain and ledger, seen by a process that starts anew.
     pub(crate) fn restarted(&self) -> Self {
+        self.restarted_with(|evm| evm.finality(Finality::Blocks(0)))
+    }
+
+    /// As [`restarted`](Self::restarted), set up otherwise.
+    pub(crate) fn restarted_with(&self, set: impl FnOnce(EvmBuilder) -> EvmBuilder) -> Self {
         let builder = Evm::builder("eip155:84532".parse().unwrap()).provider(self.devnet.provider());
-        let evm = Arc::new(builder.clock(self.clock.clone()).block_time(Duration::from_millis(100)).build().unwrap());
+        let builder = builder.clock(self.clock.clone()).block_time(Duration::from_millis(100));
+        let evm = Arc::new(set(builder).build().unwrap());
         let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
         let (devnet, ledger, clock) = (self.devnet.clone(), self.ledger.clone(), self.clock.clone());
         Self { devnet, evm, side, ledger, clock }
