@@ -15,6 +15,18 @@ pub enum Fault {
     DropAnswer,
     /// The connection breaks before the call is executed.
     Refuse,
+    /// The connection breaks at once, and the call is executed this much later: behind calls that came after it. Within
+    /// a tokio runtime only.
+    Late(Duration),
+    /// The call is executed twice, as when somebody on the way delivers it twice; the answer is the second one's.
+    Twice,
+    /// The call is executed, and the answer is this JSON-RPC error all the same.
+    ErrorAfter {
+        /// The error's code.
+        code: i64,
+        /// The error's text.
+        message: String,
+    },
     /// The call is not executed; the answer is this JSON-RPC error.
     Error {
         /// The error's code.

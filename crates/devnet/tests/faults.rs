@@ -90,3 +90,37 @@ async fn a_delayed_answer_comes_late_and_was_executed_at_once() {
     assert!(tokio::time::timeout(Duration::from_secs(59), sending).await.is_err());
     assert_eq!(devnet.block_number(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_call_is_executed_behind_those_that_came_after_it() {
+    let devnet = devnet();
+    let provider = devnet.provider();
+    devnet.inject("eth_sendRawTransaction", Fault::Late(Duration::from_secs(60)), 1);
+    let error = provider.send_raw_transaction(&transfer(&FACILITATOR, 0, GWEI, 1)).await.unwrap_err();
+    assert!(error.as_transport_err().is_some(), "{error}");
+    let _ = provider.send_raw_transaction(&transfer(&FACILITATOR, 1, GWEI, 2)).await.unwrap();
+    assert_eq!((devnet.block_number(), devnet.waiting().len()), (0, 1), "it waits for the first");
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(devnet.balance(PAY_TO.address), U256::from(3));
+}
+
+#[tokio::test]
+async fn what_is_delivered_twice_is_executed_once() {
+    let devnet = devnet();
+    let provider = devnet.provider();
+    devnet.inject("eth_sendRawTransaction", Fault::Twice, 1);
+    let error = provider.send_raw_transaction(&transfer(&FACILITATOR, 0, GWEI, 1)).await.unwrap_err();
+    assert!(error.as_error_resp().unwrap().message.contains("nonce too low"), "{error}");
+    assert_eq!(devnet.balance(PAY_TO.address), U256::ONE);
+    assert_eq!(devnet.calls().of("eth_sendRawTransaction"), 2);
+}
+
+#[tokio::test]
+async fn an_error_can_come_after_all_was_done() {
+    let devnet = devnet();
+    let provider = devnet.provider();
+    devnet.inject("eth_sendRawTransaction", Fault::ErrorAfter { code: -32603, message: "internal".into() }, 1);
+    let error = provider.send_raw_transaction(&transfer(&FACILITATOR, 0, GWEI, 1)).await.unwrap_err();
+    assert_eq!(error.as_error_resp().unwrap().code, -32603);
+    assert_eq!(devnet.balance(PAY_TO.address), U256::ONE);
+}

@@ -92,6 +92,7 @@ impl Flight {
         let sure = || SURE.max(blocks.block_time() * 8);
         let mut patience = if self.taken { sure() } else { UNSURE };
         let mut again = Instant::now() + patience;
+        let mut since = self.order.quote.head;
         loop {
             let pause = (blocks.block_time() * 2).max(UNSURE).min(again.saturating_duration_since(Instant::now()));
             tokio::select! {
@@ -101,8 +102,14 @@ impl Flight {
             // No block takes it, or nobody cares to though nothing stands before it.
             let quote = self.order.quote;
             let too_low = blocks.base_fee().is_some_and(|base| base > quote.max_fee);
-            let late = blocks.number().is_some_and(|number| number > quote.head.saturating_add(SLOW_BLOCKS));
-            let ignored = late && lane.nonces().is_first(self.nonce());
+            let newest = blocks.number().unwrap_or_default();
+            let ignored = newest > since.saturating_add(SLOW_BLOCKS) && lane.nonces().is_first(self.nonce());
+            if ignored {
+                since = newest;
+                if lane.fill_below(self.nonce(), &self.order, ledger, claims).await {
+                    continue;
+                }
+            }
             if (too_low || ignored) && self.raise(ledger, claims, reserved).await {
                 told(self.hash());
                 patience = if self.taken { sure() } else { UNSURE };

@@ -20,6 +20,22 @@ impl Lane {
         }
     }
 
+    /// Fills nonces before one that waits for no visible reason, where the chain lost them; says whether it did.
+    pub(crate) async fn fill_below(
+        self: &Arc<Self>,
+        nonce: u64,
+        order: &Order,
+        ledger: &LedgerHandle,
+        claims: &[Ticket],
+    ) -> bool {
+        let Ok(pending) = self.pending().await else { return false };
+        let lost = self.nonces().reclaim(pending, nonce);
+        if lost {
+            self.mend(order, ledger, claims).await;
+        }
+        lost
+    }
+
     /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
     /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
     /// payment that was refused, which end soon. It counts as spent and knows no ceiling: what it frees is worth more.

@@ -14,6 +14,7 @@ use crate::flight::{Flight, Held};
 use crate::nonces::Nonces;
 use crate::order::Order;
 use crate::purse::Purse;
+use crate::receipt::Receipt;
 use crate::rpc::Call;
 use crate::signer::sign_digest;
 use alloy::consensus::SignableTransaction as _;
@@ -165,6 +166,8 @@ impl Lane {
                 tracing::warn!(network = %self.chain.name(), hash = %flight.hash(), why, "a transaction may not have been sent");
                 Ok(flight)
             }
+            // What took the slot may be these very bytes, delivered twice on their way.
+            Ok(Sent::Refused(Refusal::NonceTooLow, _)) if self.is_mined(flight.hash()).await => Ok(flight.taken()),
             Ok(Sent::Refused(refusal, why)) => {
                 let nonce = flight.nonce();
                 drop(flight);
@@ -256,8 +259,14 @@ impl Lane {
         }
     }
 
+    /// Whether a transaction is in a block, as far as the node knows.
+    async fn is_mined(&self, hash: B256) -> bool {
+        let receipt = self.chain.rpc.call::<Option<Receipt>>(&Call::new("eth_getTransactionReceipt", &[hash])).await;
+        matches!(receipt, Ok(Some(_)))
+    }
+
     /// The chain's count of this signer's transactions, mined and waiting.
-    async fn pending(&self) -> Result<u64, Fault> {
+    pub(crate) async fn pending(&self) -> Result<u64, Fault> {
         let rpc = &self.chain.rpc;
         let call = Call::new("eth_getTransactionCount", &(self.address, "pending"));
         let count: U64 = rpc.call(&call).await.map_err(|error| rpc.fault("asking for the signer's nonce", error))?;

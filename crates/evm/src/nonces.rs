@@ -44,6 +44,14 @@ impl Nonces {
         self.used.first() == Some(&nonce)
     }
 
+    /// Frees what stands before a transaction and is neither the chain's, whose count is `pending`, nor under way; says
+    /// whether there is any. A chain that took blocks back may have lost it.
+    pub(crate) fn reclaim(&mut self, pending: u64, before: u64) -> bool {
+        let lost: Vec<u64> = (pending..before).take(1024).filter(|nonce| !self.used.contains(nonce)).collect();
+        self.free.extend(&lost);
+        !lost.is_empty()
+    }
+
     /// What a refusal says about the nonces. `pending` is the chain's count of mined and waiting transactions, where
     /// it was asked.
     pub(crate) fn refused(&mut self, nonce: u64, refusal: Refusal, pending: Option<u64>) {
@@ -126,6 +134,15 @@ mod tests {
         nonces.refused(9, Refusal::NonceTooHigh, Some(5));
         assert_eq!(nonces.free.iter().copied().collect::<Vec<_>>(), [5, 6, 7, 9]);
         assert_eq!(nonces.gap(), Some(5));
+    }
+
+    #[test]
+    fn what_the_chain_took_back_is_free_again() {
+        let mut nonces = nonces(10, &[7, 9]);
+        assert!(!nonces.reclaim(9, 9) && !nonces.reclaim(10, 9));
+        assert!(nonces.reclaim(6, 9));
+        assert_eq!((nonces.peek(), nonces.gap()), (Some(6), Some(6)));
+        assert_eq!(nonces.free.iter().copied().collect::<Vec<_>>(), [6, 8]);
     }
 
     #[test]

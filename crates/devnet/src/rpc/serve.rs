@@ -48,6 +48,23 @@ pub(crate) async fn answer(devnet: &Devnet, question: Question<'_>) -> Result<Re
             handle(devnet, method, params);
             Err(Broken::Connection)
         }
+        Fault::Late(time) => {
+            let (devnet, method) = (devnet.clone(), method.to_owned());
+            let params = params.map(ToOwned::to_owned);
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                handle(&devnet, &method, params.as_deref());
+            });
+            Err(Broken::Connection)
+        }
+        Fault::Twice => {
+            handle(devnet, method, params);
+            answered(handle(devnet, method, params))
+        }
+        Fault::ErrorAfter { code, message } => {
+            handle(devnet, method, params);
+            answered(ResponsePayload::Failure(Failure::new(code, message).into()))
+        }
         Fault::Delay(time) => {
             let payload = handle(devnet, method, params);
             tokio::time::sleep(time).await;

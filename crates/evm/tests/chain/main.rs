@@ -4,6 +4,7 @@
 
 mod batch;
 mod client;
+mod faults;
 mod fees;
 mod http;
 mod lane;
