@@ -193,16 +193,8 @@ impl EvmBuilder {
             let blocks = Blocks::new(rpc.clone(), self.block_time);
             let (clock, most) = (self.clock.clone(), self.limits.max_spend_per_day);
             let spend = Arc::new(Spend::new(id.clone(), clock, most));
-            Chain::new(
-                id.clone(),
-                chain_id,
-                rpc,
-                Fees::new(self.max_fee_per_gas),
-                blocks,
-                spend,
-                self.limits,
-                Finals::new(self.finality, waits),
-            )
+            let (fees, finals) = (Fees::new(self.max_fee_per_gas), Finals::new(self.finality, waits));
+            Chain::new((id.clone(), chain_id), rpc, fees, blocks, spend, self.limits, finals)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))
     }

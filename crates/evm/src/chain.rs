@@ -41,8 +41,7 @@ pub(crate) struct Stamp {
 
 impl Chain {
     pub(crate) fn new(
-        name: NetworkId,
-        id: u64,
+        (name, id): (NetworkId, u64),
         rpc: Rpc,
         fees: Fees,
         blocks: Blocks,
