@@ -9,6 +9,7 @@ use crate::fees::Fees;
 use crate::network::Evm;
 use crate::rpc::Rpc;
 use crate::transport::HttpTransport;
+use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
 use alloy::rpc::client::RpcClient;
 use std::fmt;
@@ -28,6 +29,7 @@ pub struct EvmBuilder {
     settle_timeout: Duration,
     max_fee_per_gas: u128,
     max_gas: u64,
+    factories: Vec<Address>,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -48,6 +50,7 @@ impl EvmBuilder {
             settle_timeout: Duration::from_secs(60),
             max_fee_per_gas: 500_000_000_000,
             max_gas: 500_000,
+            factories: Vec::new(),
         }
     }
 
@@ -109,6 +112,13 @@ impl EvmBuilder {
         self
     }
 
+    /// Factories that may make the wallets of payers who sign before theirs exists (ERC-6492); none where not set.
+    /// Whoever can be made to do more than that with the caller's data must not be listed.
+    pub fn erc6492_factories(mut self, factories: impl IntoIterator<Item = Address>) -> Self {
+        self.factories.extend(factories);
+        self
+    }
+
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
@@ -120,7 +130,8 @@ impl EvmBuilder {
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
-            let limits = Limits { max_gas: self.max_gas, settle_timeout: self.settle_timeout };
+            let limits =
+                Limits { max_gas: self.max_gas, settle_timeout: self.settle_timeout, factories: self.factories };
             Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, limits)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))

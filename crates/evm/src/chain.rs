@@ -15,12 +15,14 @@ use std::time::Duration;
 use tollway_core::{Fault, FaultKind, NetworkId, Signer};
 
 /// Limits an operator may set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Most gas of one payment's transaction, and of a wallet's verdict.
     pub(crate) max_gas: u64,
     /// How long a settlement is waited for.
     pub(crate) settle_timeout: Duration,
+    /// Factories that may make payers' wallets (ERC-6492).
+    pub(crate) factories: Vec<Address>,
 }
 
 /// One network's node and what is shared around it.

@@ -1,7 +1,10 @@
 //! The section of a network of namespace `eip155`, and of a token in it.
 
+use crate::address::parse_address;
 use crate::assets::{EIP3009, METHOD};
-use serde::Deserialize;
+use alloy::primitives::Address;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::num::NonZeroU64;
 use tollway_core::{Amount, Asset, NetworkId, SecretRef, Secrets};
@@ -37,6 +40,10 @@ pub struct EvmConfig {
     /// out.
     #[serde(default)]
     pub max_gas: Option<NonZeroU64>,
+    /// Contracts that may be called to make the wallet of a payer who signed before it exists (ERC-6492); none if left
+    /// out, and such payers are refused.
+    #[serde(default, deserialize_with = "addresses")]
+    pub erc6492_factories: Vec<Address>,
 }
 
 impl EvmConfig {
@@ -51,8 +58,17 @@ impl EvmConfig {
             settle_timeout_seconds: None,
             max_fee_per_gas: None,
             max_gas: None,
+            erc6492_factories: Vec::new(),
         }
     }
+}
+
+/// Addresses in the strict text form.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    let read = |text: &String| {
+        parse_address(text).ok_or_else(|| D::Error::custom(format!("`{text}` is no address: 0x and 40 digits")))
+    };
+    Vec::<String>::deserialize(deserializer)?.iter().map(read).collect()
 }
 
 /// A node's URL or a reference to one. Neither `Debug` nor an error shows it: URLs of nodes hold API keys.

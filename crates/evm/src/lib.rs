@@ -10,6 +10,7 @@ mod chain;
 pub mod codes;
 mod config;
 mod eip712;
+mod erc6492;
 mod exact;
 mod fees;
 mod lane;

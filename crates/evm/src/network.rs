@@ -79,6 +79,11 @@ impl Evm {
         })
     }
 
+    /// Factories that may make payers' wallets.
+    pub(crate) fn factories(&self) -> &[Address] {
+        self.chain.as_ref().map_or(&[], |chain| &chain.limits.factories)
+    }
+
     /// The known token at an address, however spelled.
     pub(crate) fn known_asset(&self, address: &str) -> Option<&Asset> {
         let wanted = parse_address(address)?;
@@ -133,7 +138,8 @@ impl Build for Evm {
   "rpcTimeoutMs": 10000,
   "settleTimeoutSeconds": 60,
   "maxFeePerGas": "500000000000",
-  "maxGas": 500000
+  "maxGas": 500000,
+  "erc6492Factories": []
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -158,6 +164,7 @@ impl Build for Evm {
         if let Some(gas) = config.max_gas {
             builder = builder.max_gas(gas.get());
         }
+        builder = builder.erc6492_factories(config.erc6492_factories);
         builder.build()
     }
 }

@@ -59,6 +59,7 @@ impl ExactFacilitator {
             digest: &examined.digest,
             signature: &examined.signature.bytes,
             recovers: examined.recovers,
+            deployment: examined.deployment(),
             gas: chain.limits.max_gas,
         }
     }
@@ -78,7 +79,9 @@ impl SchemeFacilitator for ExactFacilitator {
     fn check(&self, payment: &Payment<'_, Exact>) -> Result<(), Rejected> {
         let (network, now) = (&self.network, self.network.now());
         match &payment.payload {
-            Payload::Eip3009(payload) => check(payment, payload, network.id(), network.domains(), now),
+            Payload::Eip3009(payload) => {
+                check(payment, payload, network.id(), network.domains(), network.factories(), now)
+            }
             Payload::Permit2(payload) => self.permits().check(&PermitView::exact(payment, payload), now),
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod erc6492;
 mod http;
 mod lane;
 mod permit2;
