@@ -8,6 +8,7 @@ use crate::eip712::Domains;
 use crate::fees::Fees;
 use crate::network::Evm;
 use crate::rpc::Rpc;
+use crate::sponsor::{ALLOWED, Allowed, Quota};
 use crate::transport::HttpTransport;
 use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
@@ -30,6 +31,7 @@ pub struct EvmBuilder {
     max_fee_per_gas: u128,
     max_gas: u64,
     factories: Vec<Address>,
+    sponsoring: Allowed,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -51,6 +53,7 @@ impl EvmBuilder {
             max_fee_per_gas: 500_000_000_000,
             max_gas: 500_000,
             factories: Vec::new(),
+            sponsoring: ALLOWED,
         }
     }
 
@@ -119,6 +122,19 @@ impl EvmBuilder {
         self
     }
 
+    /// How many payments of one payer are sponsored in a day (UTC), 200 where not set: those whose allowance for
+    /// Permit2, or whose wallet, is made within the payment. Zero sponsors none.
+    pub fn sponsored_per_payer(mut self, payments: u32) -> Self {
+        self.sponsoring.payments = payments;
+        self
+    }
+
+    /// How much gas the sponsored payments of a day may take together, 1 000 000 000 where not set.
+    pub fn sponsored_gas(mut self, gas: u64) -> Self {
+        self.sponsoring.gas = gas;
+        self
+    }
+
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
@@ -130,8 +146,12 @@ impl EvmBuilder {
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
-            let limits =
-                Limits { max_gas: self.max_gas, settle_timeout: self.settle_timeout, factories: self.factories };
+            let limits = Limits {
+                max_gas: self.max_gas,
+                settle_timeout: self.settle_timeout,
+                factories: self.factories,
+                sponsoring: Quota::new(self.sponsoring, self.clock.clone()),
+            };
             Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, limits)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))

@@ -44,6 +44,13 @@ pub struct EvmConfig {
     /// out, and such payers are refused.
     #[serde(default, deserialize_with = "addresses")]
     pub erc6492_factories: Vec<Address>,
+    /// How many payments of one payer are sponsored in a day (UTC); 200 if left out. Sponsored are those whose
+    /// allowance for Permit2, or whose wallet, is made within the payment.
+    #[serde(default)]
+    pub sponsored_per_payer: Option<u32>,
+    /// How much gas the sponsored payments of a day may take together; 1 000 000 000 if left out.
+    #[serde(default)]
+    pub sponsored_gas: Option<u64>,
 }
 
 impl EvmConfig {
@@ -59,6 +66,8 @@ impl EvmConfig {
             max_fee_per_gas: None,
             max_gas: None,
             erc6492_factories: Vec::new(),
+            sponsored_per_payer: None,
+            sponsored_gas: None,
         }
     }
 }

@@ -139,7 +139,9 @@ impl Build for Evm {
   "settleTimeoutSeconds": 60,
   "maxFeePerGas": "500000000000",
   "maxGas": 500000,
-  "erc6492Factories": []
+  "erc6492Factories": [],
+  "sponsoredPerPayer": 200,
+  "sponsoredGas": 1000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -163,6 +165,12 @@ impl Build for Evm {
         }
         if let Some(gas) = config.max_gas {
             builder = builder.max_gas(gas.get());
+        }
+        if let Some(payments) = config.sponsored_per_payer {
+            builder = builder.sponsored_per_payer(payments);
+        }
+        if let Some(gas) = config.sponsored_gas {
+            builder = builder.sponsored_gas(gas);
         }
         builder = builder.erc6492_factories(config.erc6492_factories);
         builder.build()

@@ -96,7 +96,9 @@ impl SchemeFacilitator for ExactFacilitator {
         let authorization = &payload.authorization;
         let answer = chain.probe(&Self::question(chain, examined, &authorization.transfer())).await?;
         verdict(payment, payload, examined, &answer)?;
-        Ok(Verified::new(authorization.from.to_checksum(None)))
+        let (payer, quota) = (authorization.from, &chain.limits.sponsoring);
+        quota.room(answer.deployed, payer, codes::UNDEPLOYED_WALLET)?;
+        Ok(Verified::new(payer.to_checksum(None)))
     }
 
     async fn settle(&self, payment: &Payment<'_, Exact>, cx: &SettleContext) -> Result<Outcome> {

@@ -42,7 +42,11 @@ pub(super) async fn settle(
     let lane = side.lanes.least_busy()?;
     let order = prepare(chain, payment, transfer, examined, lane.address()).await?;
     let expect = Expected::Eip3009(Expect::new(examined.asset, &transfer.authorization));
-    carry_out(chain, &lane, order, &expect, cx).await
+    let (deploys, payer) = (order.to != examined.asset, transfer.authorization.from);
+    let share = chain.limits.sponsoring.take(deploys, payer, order.gas, codes::UNDEPLOYED_WALLET)?;
+    let outcome = carry_out(chain, &lane, order, &expect, cx).await?;
+    share.spent();
+    Ok(outcome)
 }
 
 /// Signs, writes down, sends, waits and proves, whatever the mechanism.

@@ -48,6 +48,8 @@ impl Permits<'_> {
             return Err(rejected.because("the permit must be of exactly the maximum").into());
         }
         would_settle(chain, examined).await?;
+        let (sponsored, owner) = (examined.sponsor.pays(), examined.permit.owner);
+        chain.limits.sponsoring.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         Ok(Verified::new(view.payer()))
     }
 
@@ -70,6 +72,8 @@ impl Permits<'_> {
             }
         };
         let amount = word_of(charge);
+        let (sponsored, owner, quota) = (examined.sponsor.pays(), examined.permit.owner, &chain.limits.sponsoring);
+        quota.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         let order = match prepare(chain, examined, amount, lane.address()).await? {
             Ready::Order(order) => order,
             Ready::AfterApproval => {
@@ -84,7 +88,10 @@ impl Permits<'_> {
             }
         };
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
-        carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await
+        let share = quota.take(sponsored, owner, order.gas, codes::PERMIT2_ALLOWANCE)?;
+        let outcome = carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await?;
+        share.spent();
+        Ok(outcome)
     }
 }
 

@@ -161,3 +161,21 @@ async fn making_a_wallet_counts_towards_the_gas_of_a_payment() {
     let codes = ["smart_wallet_deployment_failed", "invalid_exact_evm_transaction_simulation_failed", "0x"];
     assert_eq!(answers, codes);
 }
+
+/// A wallet that is made within a payment is sponsored, and days have their end.
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_sponsored_no_wallet_is_made() {
+    let world = World::with(
+        Mining::Auto,
+        |chain| chain,
+        |evm| evm.erc6492_factories([WALLET_1271_FACTORY]).sponsored_per_payer(0),
+    );
+    let (wallet, payment) = absent(&world, 1).await;
+    refused_in_one(&world, &payment, "invalid_exact_evm_payload_undeployed_smart_wallet").await;
+    assert_eq!(code(world.settle(&payment).await), "invalid_exact_evm_payload_undeployed_smart_wallet");
+    assert!(world.ledger.signed().is_empty());
+    let factory = Wallet1271Factory::new(WALLET_1271_FACTORY, world.devnet.provider_of(&STRANGER));
+    let _ = factory.create(STRANGER.address, B256::repeat_byte(1)).send().await.unwrap();
+    assert!(!world.devnet.code(wallet).is_empty());
+    settled(world.settle(&payment).await);
+}

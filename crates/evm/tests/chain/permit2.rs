@@ -1,6 +1,7 @@
 //! Permit2 in both schemes: the flows recorded from the reference implementation, and each row of the security page.
 
 mod golden;
+mod quota;
 mod sponsor;
 mod upto;
 
