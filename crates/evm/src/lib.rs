@@ -21,6 +21,7 @@ mod permit2;
 mod probe;
 mod prove;
 mod receipt;
+mod revert;
 mod rpc;
 mod settler;
 mod signature;

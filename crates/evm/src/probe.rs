@@ -50,8 +50,14 @@ impl Question<'_> {
         transfer_call(self.transfer, self.signature)
     }
 
-    /// The call that asks it. `from` is left to the node: no account with money speaks to strangers' code.
+    /// The call that asks it now.
     pub(crate) fn call(&self) -> Call {
+        self.call_at("latest")
+    }
+
+    /// The call that asks it as of a block or a tag. `from` is left to the node: no account with money speaks to
+    /// strangers' code.
+    pub(crate) fn call_at(&self, block: &str) -> Call {
         let transfer = self.transfer_call();
         let wallet =
             Wallet::isValidSignatureCall { digest: *self.digest, signature: self.signature.clone() }.abi_encode();
@@ -81,7 +87,7 @@ impl Question<'_> {
             let _ = write!(data, "{}", alloy::hex::display(part));
         }
         let gas = U64::from(self.gas.saturating_mul(3).saturating_add(FRAME_GAS));
-        Call::new("eth_call", &(Params { data: &data, gas }, "latest"))
+        Call::new("eth_call", &(Params { data: &data, gas }, block))
     }
 }
 

@@ -8,7 +8,9 @@ use crate::chain::Chain;
 use crate::eip712::Transfer;
 use crate::lanes::Lanes;
 use crate::permit2::{PermitView, Permits};
-use crate::probe::Question;
+use crate::probe::{Answer, Question};
+use crate::prove::{Expect, Expected};
+use crate::revert::explained;
 use crate::sponsor::SPONSORING;
 use crate::{Evm, codes};
 use std::sync::Arc;
@@ -49,6 +51,17 @@ impl ExactFacilitator {
     /// What settles by Permit2.
     fn permits(&self) -> Permits<'_> {
         Permits { network: &self.network, lanes: &self.lanes }
+    }
+
+    /// The outcome of a settlement with the code of the reason, where its transaction reverted for one that can be told.
+    async fn explained(&self, payment: &Payment<'_, Exact>, payload: &Eip3009Payload, outcome: Outcome) -> Outcome {
+        // Settling needed both; what was sent is not unsent for want of words.
+        let (Ok(chain), Ok(examined)) = (self.network.chain(), self.examined(payment, payload)) else { return outcome };
+        let transfer = payload.authorization.transfer();
+        let ask = |block: &str| Self::question(chain, examined, &transfer).call_at(block);
+        let judge = |answer: &[u8]| verdict(payment, payload, examined, &Answer::read(answer)?).err();
+        let expect = Expected::Eip3009(Expect::new(examined.asset, &payload.authorization));
+        explained(chain, outcome, ask, judge, |time| expect.ended(time)).await
     }
 
     /// The question the chain is asked about a payment.
@@ -103,8 +116,15 @@ impl SchemeFacilitator for ExactFacilitator {
 
     async fn settle(&self, payment: &Payment<'_, Exact>, cx: &SettleContext) -> Result<Outcome> {
         match &payment.payload {
-            Payload::Eip3009(payload) => super::settle::settle(self, payment, payload, cx).await,
-            Payload::Permit2(payload) => self.permits().settle(&PermitView::exact(payment, payload), cx).await,
+            Payload::Eip3009(payload) => {
+                let outcome = super::settle::settle(self, payment, payload, cx).await?;
+                Ok(self.explained(payment, payload, outcome).await)
+            }
+            Payload::Permit2(payload) => {
+                let view = PermitView::exact(payment, payload);
+                let outcome = self.permits().settle(&view, cx).await?;
+                Ok(self.permits().explained(&view, outcome).await)
+            }
         }
     }
 }

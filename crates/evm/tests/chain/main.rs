@@ -9,6 +9,7 @@ mod lane;
 mod permit2;
 mod plugin;
 mod reconcile;
+mod reverts;
 mod settle;
 mod support;
 mod verify;
