@@ -128,11 +128,16 @@ pub struct TokenConfig {
     /// How it is paid; `eip3009` if left out, or `permit2`.
     #[serde(default)]
     pub asset_transfer_method: Option<String>,
+    /// Whether one unit is meant to be one dollar, so that a client's limit in dollars holds for it; no if left out. A
+    /// network's first token is taken for a dollar in any case.
+    #[serde(default)]
+    pub dollar: bool,
 }
 
 impl TokenConfig {
     pub(crate) fn into_asset(self) -> Asset {
         let mut asset = Asset::new(self.address, self.symbol, self.decimals);
+        asset.dollar = self.dollar;
         for (member, text) in [("name", self.name), ("version", self.version)] {
             if let Some(text) = text {
                 asset = asset.with_extra(member, text);
@@ -142,5 +147,33 @@ impl TokenConfig {
             Some(method) if method != EIP3009 => asset.with_extra(METHOD, method),
             _ => asset,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_token_is_three_lines() {
+        let token: TokenConfig = serde_json::from_value(json!({
+            "address": "0x1111111111111111111111111111111111111111",
+            "symbol": "MYUSD", "decimals": 6, "dollar": true,
+            "name": "My Dollar", "version": "1",
+        }))
+        .unwrap();
+        let asset = token.into_asset();
+        assert!(asset.dollar);
+        assert_eq!((&asset.extra["name"], asset.extra.get("assetTransferMethod")), (&json!("My Dollar"), None));
+    }
+
+    #[test]
+    fn factories_are_addresses() {
+        let read =
+            |factories| serde_json::from_value::<EvmConfig>(json!({ "id": "eip155:1", "erc6492Factories": factories }));
+        let factory = "0x0BA5ED0c6AA8c49038F819E587E2633c4A9F428a";
+        assert_eq!(read(json!([factory])).unwrap().erc6492_factories, [factory.parse::<Address>().unwrap()]);
+        assert!(read(json!([&factory[..41]])).unwrap_err().to_string().contains("no address"));
     }
 }

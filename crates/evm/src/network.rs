@@ -132,7 +132,7 @@ impl Build for Evm {
   "rpc": "https://sepolia.base.org",
   "assets": [{
     "address": "0x1111111111111111111111111111111111111111", "symbol": "MYUSD", "decimals": 6,
-    "name": "My Dollar", "version": "1"
+    "name": "My Dollar", "version": "1", "dollar": true
   }],
   "blockTimeMs": 2000,
   "rpcTimeoutMs": 10000,
