@@ -4,7 +4,7 @@ use crate::address::parse_address;
 use crate::assets::{EIP3009, METHOD};
 use alloy::primitives::Address;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::num::NonZeroU64;
 use tollway_core::{Amount, Asset, NetworkId, SecretRef, Secrets};
@@ -109,7 +109,7 @@ impl fmt::Debug for RpcUrl {
 }
 
 /// A token.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenConfig {
@@ -120,21 +120,40 @@ pub struct TokenConfig {
     /// Digits after the point.
     pub decimals: u8,
     /// Name of its EIP-712 domain; tokens with neither EIP-3009 nor EIP-2612 need none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Version of its EIP-712 domain, as its name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// How it is paid; `eip3009` if left out, or `permit2`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset_transfer_method: Option<String>,
     /// Whether one unit is meant to be one dollar, so that a client's limit in dollars holds for it; no if left out. A
     /// network's first token is taken for a dollar in any case.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dollar: bool,
 }
 
+impl From<&Asset> for TokenConfig {
+    fn from(asset: &Asset) -> Self {
+        let text = |member| crate::assets::text(asset, member).map(str::to_owned);
+        Self {
+            address: asset.address.clone(),
+            symbol: asset.symbol.clone(),
+            decimals: asset.decimals,
+            name: text("name"),
+            version: text("version"),
+            asset_transfer_method: text(METHOD),
+            dollar: asset.dollar,
+        }
+    }
+}
+
 impl TokenConfig {
+    /// The keys of an entry, in the order they are written.
+    pub(crate) const MEMBERS: [&str; 7] =
+        ["address", "symbol", "decimals", "name", "version", "assetTransferMethod", "dollar"];
+
     pub(crate) fn into_asset(self) -> Asset {
         let mut asset = Asset::new(self.address, self.symbol, self.decimals);
         asset.dollar = self.dollar;

@@ -13,6 +13,7 @@ mod eip712;
 mod erc6492;
 mod exact;
 mod fees;
+mod inspect;
 mod lane;
 mod lanes;
 mod network;
@@ -32,9 +33,11 @@ mod test;
 mod transport;
 mod upto;
 
+pub use assets::known_networks;
 pub use builder::EvmBuilder;
 pub use config::{EvmConfig, RpcUrl, TokenConfig};
 pub use exact::{Authorization, Eip3009Payload, Exact, ExactClient, ExactFacilitator, ExactServer, Extra, Payload};
+pub use inspect::{Finding, Inspection, TokenDomain, TokenFacts};
 pub use network::Evm;
 pub use permit2::{
     Permit2Authorization, Permit2Payload, Permitted, UptoAuthorization, UptoPayload, UptoWitness, Witness,

@@ -90,7 +90,7 @@ mod tests {
 
     /// What becomes of an outcome where the question is answered with this code, or none, and the time is over or not.
     fn explain(node: &Scripted, outcome: Outcome, code: Option<ErrorCode>, over: bool) -> Outcome {
-        let evm = evm_over(node.clone());
+        let evm = evm_over(node.clone()).build().unwrap();
         let ask = |block: &str| {
             assert_eq!(block, "0x10");
             Call::new("eth_call", &(json!({}), block))

@@ -129,7 +129,7 @@ impl tower::Service<RequestPacket> for Silent {
     }
 }
 
-/// A node that answers each method with what is listed for it, and errors to all else.
+/// A node that answers each method, or selector of an `eth_call`, with what is listed for it, and reverts to all else.
 #[derive(Clone)]
 pub(crate) struct Scripted {
     answers: Arc<[(&'static str, Value)]>,
@@ -161,9 +161,12 @@ impl tower::Service<RequestPacket> for Scripted {
             .iter()
             .map(|request| {
                 self.calls.fetch_add(1, Relaxed);
-                match self.answers.iter().find(|(method, _)| *method == request.method()) {
+                let params: Value =
+                    request.params().and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+                let selector = params[0]["data"].as_str().and_then(|data| data.get(..10)).unwrap_or_default();
+                match self.answers.iter().find(|(key, _)| [request.method(), selector].contains(key)) {
                     Some((_, result)) => json!({ "id": request.id(), "result": result }),
-                    None => json!({ "id": request.id(), "error": { "code": -32000, "message": "no" } }),
+                    None => json!({ "id": request.id(), "error": { "code": 3, "message": "execution reverted" } }),
                 }
             })
             .collect();
@@ -212,6 +215,6 @@ pub(crate) fn rpc_over(node: impl alloy::transports::IntoBoxTransport) -> Rpc {
     Rpc::new("eip155:84532".parse().unwrap(), provider_over(node), Duration::from_secs(10))
 }
 
-pub(crate) fn evm_over(node: impl alloy::transports::IntoBoxTransport) -> crate::Evm {
-    crate::Evm::builder("eip155:84532".parse().unwrap()).provider(provider_over(node)).build().unwrap()
+pub(crate) fn evm_over(node: impl alloy::transports::IntoBoxTransport) -> crate::EvmBuilder {
+    crate::Evm::builder("eip155:84532".parse().unwrap()).provider(provider_over(node))
 }

@@ -12,6 +12,7 @@ mod quota;
 pub(crate) use approval::Approval;
 pub use client::{Eip2612Client, Erc20ApprovalClient, PayerConfig, SponsorConfig};
 pub use declare::{Eip2612Server, Erc20ApprovalServer};
+pub(crate) use permit::PERMIT_TYPE;
 pub(crate) use quota::{ALLOWED, Allowed, Quota};
 
 use crate::permit2::{Permit, Permit2612};

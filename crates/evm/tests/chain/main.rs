@@ -5,6 +5,7 @@
 mod client;
 mod erc6492;
 mod http;
+mod inspect;
 mod lane;
 mod permit2;
 mod plugin;
