@@ -1,6 +1,8 @@
 //! The command line tool `tollway`.
 #![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
+#[cfg(feature = "evm")]
+mod assets;
 mod demo;
 mod plugins;
 
@@ -19,6 +21,8 @@ struct Cli {
 enum Command {
     /// Pay for one request on an embedded chain, and watch every step of it
     Demo(demo::DemoArgs),
+    #[cfg(feature = "evm")]
+    Assets(assets::AssetsArgs),
     /// List the plug-ins linked into this program and the parts they bring
     Plugins(plugins::PluginsArgs),
 }
@@ -33,6 +37,13 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        #[cfg(feature = "evm")]
+        Command::Assets(args) => {
+            return runtime.block_on(assets::run(args)).unwrap_or_else(|why| {
+                fail(&why);
+                ExitCode::from(2)
+            });
+        }
         Command::Plugins(args) => plugins::run(&args),
     };
     match done {
