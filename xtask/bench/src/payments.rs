@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollway::core::{Amount, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo};
 use tollway::evm::LocalKey;
 use tollway::{NetworkId, PaymentClient};
+use tollway_devnet::accounts::DevAccount;
 use tollway_devnet::{accounts, contracts};
 
 pub(crate) const NETWORK: &str = "eip155:84532";
@@ -19,13 +20,21 @@ pub(crate) fn offer() -> Result<PaymentRequirements, String> {
         .with_extra("version", "2"))
 }
 
-/// Signs `count` payments of the offer, each with a nonce of its own.
-pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
-    let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
-    let client =
-        PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
-    let resource = ResourceInfo::new("http://127.0.0.1/report");
-    let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
+/// A challenge with this offer.
+pub(crate) fn required(offer: &PaymentRequirements) -> PaymentRequired {
+    PaymentRequired::new("Payment required", ResourceInfo::new("http://127.0.0.1/report"), vec![offer.clone()])
+}
+
+/// Signs `count` payments of an offer, each with a nonce of its own.
+pub(crate) async fn sign(
+    account: &DevAccount,
+    offer: &PaymentRequirements,
+    count: usize,
+) -> Result<Vec<PaymentPayload>, String> {
+    let key = LocalKey::from_hex(&account.private_key().to_string())?;
+    let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).without_spend_limit();
+    let client = client.build().await.map_err(|why| why.to_string())?;
+    let required = required(offer);
     let mut payments = Vec::with_capacity(count);
     for _ in 0..count {
         payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);

@@ -4,4 +4,5 @@
 mod assets;
 mod bad_input;
 mod golden;
+mod wallets;
 mod world;
