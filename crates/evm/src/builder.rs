@@ -116,7 +116,7 @@ impl EvmBuilder {
     }
 
     /// Factories that may make the wallets of payers who sign before theirs exists (ERC-6492); none where not set.
-    /// Whoever can be made to do more than that with the caller's data must not be listed.
+    /// What they run is paid with this facilitator's gas, up to `max_gas`.
     pub fn erc6492_factories(mut self, factories: impl IntoIterator<Item = Address>) -> Self {
         self.factories.extend(factories);
         self
