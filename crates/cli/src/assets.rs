@@ -1,5 +1,6 @@
 //! `tollway assets`: the tokens that are known, and whether a token is as its entry says.
 
+use crate::facilitate::read;
 use anstyle::{AnsiColor, Style};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ struct CheckArgs {
     /// An entry of your own, in JSON, beside the known ones; checked unless --asset names another
     #[arg(long, value_name = "JSON", value_parser = entry)]
     token: Option<Value>,
-    /// A file of configuration, in JSON: a network's section, or all of it
+    /// A configuration file, .toml or .json: all of a role's, or the network's section alone
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one JSON object
@@ -140,15 +141,13 @@ fn list(args: &ListArgs) -> Result<(), String> {
 
 /// The section of the network out of a file: the file itself, or a member of its `networks`.
 fn section(path: &Path, network: &NetworkId) -> Result<Value, String> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|why| format!("{shown}: {why}"))?;
-    let file: Value = serde_json::from_str(&text).map_err(|why| format!("{shown} is no JSON: {why}"))?;
+    let file: Value = read(path)?;
     let networks = file.get("networks").or_else(|| file.get("shared")?.get("networks"));
     match networks {
         None => Ok(file),
         Some(networks) => {
             let section = networks.get(network.as_str()).cloned();
-            section.ok_or_else(|| format!("{shown} has no section networks.\"{network}\""))
+            section.ok_or_else(|| format!("{} has no section networks.\"{network}\"", path.display()))
         }
     }
 }

@@ -3,7 +3,10 @@
 
 #[cfg(feature = "evm")]
 mod assets;
+mod chain;
 mod demo;
+mod dev;
+mod facilitate;
 mod plugins;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +26,10 @@ enum Command {
     Demo(demo::DemoArgs),
     #[cfg(feature = "evm")]
     Assets(assets::AssetsArgs),
+    /// Run the embedded chains alone, with funded accounts
+    Dev(dev::DevArgs),
+    /// Run a facilitator: verify and settle payments for resource servers
+    Facilitate(facilitate::FacilitateArgs),
     /// List the plug-ins linked into this program and the parts they bring
     Plugins(plugins::PluginsArgs),
 }
@@ -44,6 +51,8 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             });
         }
+        Command::Dev(args) => runtime.block_on(dev::run(args)),
+        Command::Facilitate(args) => runtime.block_on(facilitate::run(args)),
         Command::Plugins(args) => plugins::run(&args),
     };
     match done {

@@ -87,8 +87,8 @@ async fn what_is_wrong_ends_with_1_and_the_lines_mend_it() {
         ": wrong\n",
         "wrong decimals: configured are 18 decimals, the token has 6",
         "wrong name: configured is the EIP-712 name `USD Coin`, the token's is `USDC`",
-        "[networks.\"eip155:84532\"]\n",
-        "decimals = 6, name = \"USDC\", version = \"2\" }]",
+        "    [[shared.networks.\"eip155:84532\".assets]]\n",
+        "    decimals = 6\n    name = \"USDC\"\n    version = \"2\"\n",
     ] {
         assert!(wrong.out.contains(part), "{part}: {}", wrong.out);
     }
@@ -97,7 +97,7 @@ async fn what_is_wrong_ends_with_1_and_the_lines_mend_it() {
     assert_eq!(mended.code, 0, "{}{}", mended.out, mended.err);
     let plain = json!({ "address": PLAIN, "symbol": "PLAIN", "decimals": 6, "name": "Plain", "version": "1" });
     let plain = check(&node.url(), &["--token", &plain.to_string()]).await;
-    assert!(plain.code == 1 && plain.out.contains("assetTransferMethod = \"permit2\" }]"), "{}", plain.out);
+    assert!(plain.code == 1 && plain.out.contains("    assetTransferMethod = \"permit2\"\n"), "{}", plain.out);
 }
 
 #[tokio::test]
@@ -105,8 +105,8 @@ async fn a_token_nobody_listed_is_described() {
     let node = chain().await;
     let own = check(&node.url(), &["--asset", OWN]).await;
     assert_eq!(own.code, 0, "{}{}", own.out, own.err);
-    let line = "symbol = \"MYUSD\", decimals = 18, name = \"My Dollar\", version = \"7\" }]";
-    assert!(own.out.contains(": not known\n") && own.out.contains(line), "{}", own.out);
+    let lines = "symbol = \"MYUSD\"\n    decimals = 18\n    name = \"My Dollar\"\n    version = \"7\"\n";
+    assert!(own.out.contains(": not known\n") && own.out.contains(lines), "{}", own.out);
     let nothing = check(&node.url(), &["--asset", "0x7777777777777777777777777777777777777777"]).await;
     assert!(nothing.code == 1 && nothing.out.contains("no contract at this address"), "{}", nothing.out);
 }
@@ -119,14 +119,19 @@ async fn entries_come_from_a_file_too() {
     let own = |decimals: u8| json!([{ "address": OWN, "symbol": "MYUSD", "decimals": decimals, "name": "My Dollar", "version": "7" }]);
     let section = json!({ "rpc": node.url(), "assets": own(18) });
     let wrong = json!({ "shared": { "networks": { NETWORK: { "rpc": node.url(), "assets": own(6) } } } });
+    // What the tool writes is appended as it is.
+    let lines = check(&node.url(), &["--asset", OWN, "--json"]).await.json()["assets"][0]["lines"].clone();
+    let toml = format!("[shared.networks.\"{NETWORK}\"]\nrpc = \"{}\"\n", node.url());
     let mut codes = Vec::new();
     for (name, text) in [
-        ("section", section.to_string()),
-        ("whole", json!({ "networks": { NETWORK: section } }).to_string()),
-        ("wrong", wrong.to_string()),
-        ("elsewhere", json!({ "networks": {} }).to_string()),
-        ("misspelt", json!({ "rpc": node.url(), "asets": [] }).to_string()),
-        ("broken", "{".to_owned()),
+        ("section.json", section.to_string()),
+        ("whole.json", json!({ "networks": { NETWORK: section } }).to_string()),
+        ("role.toml", format!("{toml}\n{}\n", lines.as_str().unwrap())),
+        ("wrong.json", wrong.to_string()),
+        ("elsewhere.json", json!({ "networks": {} }).to_string()),
+        ("misspelt.json", json!({ "rpc": node.url(), "asets": [] }).to_string()),
+        ("broken.json", "{".to_owned()),
+        ("section.txt", section.to_string()),
     ] {
         let path = folder.join(name);
         std::fs::write(&path, text).unwrap();
@@ -135,7 +140,7 @@ async fn entries_come_from_a_file_too() {
         codes.push(ran.code);
     }
     std::fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(codes, [0, 0, 1, 2, 2, 2]);
+    assert_eq!(codes, [0, 0, 0, 1, 2, 2, 2, 2]);
 }
 
 #[tokio::test]

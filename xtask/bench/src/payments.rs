@@ -25,19 +25,35 @@ pub(crate) fn required(offer: &PaymentRequirements) -> PaymentRequired {
     PaymentRequired::new("Payment required", ResourceInfo::new("http://127.0.0.1/report"), vec![offer.clone()])
 }
 
-/// Signs `count` payments of an offer, each with a nonce of its own.
+/// Signs payments of an offer.
+pub(crate) struct Payer {
+    client: PaymentClient,
+    required: PaymentRequired,
+}
+
+impl Payer {
+    pub(crate) async fn new(account: &DevAccount, offer: &PaymentRequirements) -> Result<Self, String> {
+        let key = LocalKey::from_hex(&account.private_key().to_string())?;
+        let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).without_spend_limit().build().await;
+        Ok(Self { client: client.map_err(|why| why.to_string())?, required: required(offer) })
+    }
+
+    /// One, with a nonce of its own.
+    pub(crate) async fn sign(&self) -> Result<PaymentPayload, String> {
+        self.client.pay(&self.required, "http://127.0.0.1").await.map_err(|why| why.to_string())
+    }
+}
+
+/// Signs `count` payments of an offer.
 pub(crate) async fn sign(
     account: &DevAccount,
     offer: &PaymentRequirements,
     count: usize,
 ) -> Result<Vec<PaymentPayload>, String> {
-    let key = LocalKey::from_hex(&account.private_key().to_string())?;
-    let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).without_spend_limit();
-    let client = client.build().await.map_err(|why| why.to_string())?;
-    let required = required(offer);
+    let payer = Payer::new(account, offer).await?;
     let mut payments = Vec::with_capacity(count);
     for _ in 0..count {
-        payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);
+        payments.push(payer.sign().await?);
     }
     Ok(payments)
 }

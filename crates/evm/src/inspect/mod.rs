@@ -37,14 +37,14 @@ impl Inspection {
         self.findings.iter().all(|finding| !finding.wrong)
     }
 
-    /// The lines of configuration that are right, as TOML: the network's section with this token in it.
+    /// The lines of configuration that are right, as TOML: this token's entry in the network's section.
     pub fn lines(&self) -> Option<String> {
         let entry = self.entry.as_ref()?;
         let serde_json::Value::Object(members) = serde_json::to_value(entry).ok()? else { return None };
         // JSON's texts, numbers and booleans are TOML's too.
         let member = |name: &&str| members.get(*name).map(|value| format!("{name} = {}", plain(&value.to_string())));
-        let parts: Vec<String> = TokenConfig::MEMBERS.iter().filter_map(member).collect();
-        Some(format!("[networks.\"{}\"]\nassets = [{{ {} }}]", self.network, parts.join(", ")))
+        let lines: Vec<String> = TokenConfig::MEMBERS.iter().filter_map(member).collect();
+        Some(format!("[[shared.networks.\"{}\".assets]]\n{}", self.network, lines.join("\n")))
     }
 }
 

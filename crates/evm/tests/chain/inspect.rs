@@ -30,8 +30,13 @@ fn wrong(inspection: &Inspection) -> Vec<&'static str> {
     keys
 }
 
-const RIGHT: &str = "[networks.\"eip155:84532\"]\nassets = [{ address = \"0x036CbD53842c5426634e7929541eC2318f3dCF7e\", \
-                     symbol = \"USDC\", decimals = 6, name = \"USDC\", version = \"2\", dollar = true }]";
+const RIGHT: &str = r#"[[shared.networks."eip155:84532".assets]]
+address = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
+symbol = "USDC"
+decimals = 6
+name = "USDC"
+version = "2"
+dollar = true"#;
 
 #[tokio::test(start_paused = true)]
 async fn the_known_token_is_right_for_one_round_trip() {
@@ -91,7 +96,7 @@ async fn a_plain_token_is_paid_by_permit2() {
     let plain = || Asset::new(PLAIN.to_string(), "PLAIN", 6);
     let seen = inspect(&devnet, plain().with_extra("name", "Plain").with_extra("version", "1")).await;
     assert_eq!(wrong(&seen), ["assetTransferMethod"]);
-    assert!(seen.lines().unwrap().contains("decimals = 6, assetTransferMethod = \"permit2\" }]"), "{seen:?}");
+    assert!(seen.lines().unwrap().ends_with("decimals = 6\nassetTransferMethod = \"permit2\""), "{seen:?}");
     let by_permit2 = || plain().with_extra("assetTransferMethod", "permit2");
     assert!(inspect(&devnet, by_permit2()).await.findings.is_empty());
     // It has no permit, so nothing may be signed in its name.
@@ -121,11 +126,8 @@ async fn an_unknown_token_is_described_with_the_entry_that_makes_it_known() {
     let devnet = Devnet::builder().token(own, Token::new("My Dollar", "MYUSD", "7", 18)).build().unwrap();
     let seen = evm(&devnet, []).inspect(&own.to_string()).await.unwrap();
     assert!(seen.is_right() && seen.configured.is_none());
-    assert_eq!(
-        seen.lines().unwrap().lines().nth(1).unwrap(),
-        "assets = [{ address = \"0x1111111111111111111111111111111111111111\", symbol = \"MYUSD\", decimals = 18, \
-         name = \"My Dollar\", version = \"7\" }]"
-    );
+    let lines = seen.lines().unwrap();
+    assert!(lines.ends_with("symbol = \"MYUSD\"\ndecimals = 18\nname = \"My Dollar\"\nversion = \"7\""), "{lines}");
 }
 
 #[tokio::test(start_paused = true)]
