@@ -1,7 +1,12 @@
 //! The command line tool `tollway`.
 #![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
+#[cfg(feature = "evm")]
+mod assets;
+mod chain;
 mod demo;
+mod dev;
+mod facilitate;
 mod plugins;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +24,12 @@ struct Cli {
 enum Command {
     /// Pay for one request on an embedded chain, and watch every step of it
     Demo(demo::DemoArgs),
+    #[cfg(feature = "evm")]
+    Assets(assets::AssetsArgs),
+    /// Run the embedded chains alone, with funded accounts
+    Dev(dev::DevArgs),
+    /// Run a facilitator: verify and settle payments for resource servers
+    Facilitate(facilitate::FacilitateArgs),
     /// List the plug-ins linked into this program and the parts they bring
     Plugins(plugins::PluginsArgs),
 }
@@ -33,6 +44,15 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        #[cfg(feature = "evm")]
+        Command::Assets(args) => {
+            return runtime.block_on(assets::run(args)).unwrap_or_else(|why| {
+                fail(&why);
+                ExitCode::from(2)
+            });
+        }
+        Command::Dev(args) => runtime.block_on(dev::run(args)),
+        Command::Facilitate(args) => runtime.block_on(facilitate::run(args)),
         Command::Plugins(args) => plugins::run(&args),
     };
     match done {

@@ -34,7 +34,9 @@ pub use async_trait::async_trait;
 pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
 pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope, Ticket};
 pub use clock::{Clock, SystemClock};
-pub use config::{ClientConfig, FacilitatorConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig};
+pub use config::{
+    ClientConfig, FacilitatorConfig, LedgerConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig,
+};
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
 pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};

@@ -10,8 +10,8 @@
 //! - `exact` by EIP-3009 and by Permit2, of a known token, of a payer without code whose key signed. A contract
 //!   wallet's verdict (EIP-1271, EIP-7702) is strangers' code and goes alone. Whoever sends such a payment is all the
 //!   same to the token, and to Permit2's proxy: what the payer signed names the recipient and no sender.
-//! - Permit2 with a signature for its allowance (`eip2612GasSponsoring`) too: it is one call of the proxy. With an
-//!   approval's transaction (`erc20ApprovalGasSponsoring`) too, once that is mined: it is no part of ours.
+//! - What is sponsored goes alone, since it is counted by its own gas: permits that bring a signature or a transaction
+//!   for their allowance, and payers whose wallet is made first (ERC-6492).
 //! - `upto` never: its permit binds who calls the proxy, and that would be Multicall3.
 //!
 //! All are tried together in one `eth_call` first, in their order and each under a limit of gas; what fails there goes

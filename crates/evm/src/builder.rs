@@ -11,7 +11,9 @@ use crate::limits::Limits;
 use crate::network::Evm;
 use crate::rpc::Rpc;
 use crate::spend::Spend;
+use crate::sponsor::{ALLOWED, Allowed, Quota};
 use crate::transport::HttpTransport;
+use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
 use alloy::rpc::client::RpcClient;
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ pub struct EvmBuilder {
     finality: Finality,
     wait: Wait,
     final_above: Option<Money>,
+    sponsoring: Allowed,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -56,6 +59,7 @@ impl EvmBuilder {
             finality: Finality::Blocks(12),
             wait: Wait::Included,
             final_above: None,
+            sponsoring: ALLOWED,
         }
     }
 
@@ -179,6 +183,26 @@ impl EvmBuilder {
         self
     }
 
+    /// Factories that may make the wallets of payers who sign before theirs exists (ERC-6492); none where not set.
+    /// What they run is paid with this facilitator's gas, up to `max_gas`.
+    pub fn erc6492_factories(mut self, factories: impl IntoIterator<Item = Address>) -> Self {
+        self.limits.factories.extend(factories);
+        self
+    }
+
+    /// How many payments of one payer are sponsored in a day (UTC), 200 where not set: those whose allowance for
+    /// Permit2, or whose wallet, is made within the payment. Zero sponsors none.
+    pub fn sponsored_per_payer(mut self, payments: u32) -> Self {
+        self.sponsoring.payments = payments;
+        self
+    }
+
+    /// How much gas the sponsored payments of a day may take together, 1 000 000 000 where not set.
+    pub fn sponsored_gas(mut self, gas: u64) -> Self {
+        self.sponsoring.gas = gas;
+        self
+    }
+
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
@@ -192,9 +216,10 @@ impl EvmBuilder {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
             let (clock, most) = (self.clock.clone(), self.limits.max_spend_per_day);
-            let spend = Arc::new(Spend::new(id.clone(), clock, most));
+            let spend = Arc::new(Spend::new(id.clone(), clock.clone(), most));
+            let spending = (spend, Quota::new(self.sponsoring, clock));
             let (fees, finals) = (Fees::new(self.max_fee_per_gas), Finals::new(self.finality, waits));
-            Chain::new((id.clone(), chain_id), rpc, fees, blocks, spend, self.limits, finals)
+            Chain::new((id.clone(), chain_id), rpc, fees, blocks, spending, self.limits, finals)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))
     }

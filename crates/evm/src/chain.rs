@@ -9,6 +9,7 @@ use crate::probe::{Answer, Question};
 use crate::prove::{is_used, state_call};
 use crate::rpc::{Call, CallError, Rpc, missing, read};
 use crate::spend::Spend;
+use crate::sponsor::Quota;
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::json;
@@ -26,6 +27,8 @@ pub(crate) struct Chain {
     pub(crate) blocks: Blocks,
     pub(crate) gas: GasTable,
     pub(crate) spend: Arc<Spend>,
+    /// What a day of sponsored payments may take, and has taken.
+    pub(crate) sponsoring: Quota,
     pub(crate) limits: Limits,
     pub(crate) finals: Finals,
     /// Set once the chain turned out to have no Multicall3.
@@ -45,12 +48,12 @@ impl Chain {
         rpc: Rpc,
         fees: Fees,
         blocks: Blocks,
-        spend: Arc<Spend>,
+        (spend, sponsoring): (Arc<Spend>, Quota),
         limits: Limits,
         finals: Finals,
     ) -> Self {
         let (gas, unshared) = (GasTable::default(), AtomicBool::new(false));
-        Self { name, id, rpc, fees, blocks, gas, spend, limits, finals, unshared }
+        Self { name, id, rpc, fees, blocks, gas, spend, sponsoring, limits, finals, unshared }
     }
 
     pub(crate) fn name(&self) -> &NetworkId {

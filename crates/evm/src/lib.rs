@@ -12,12 +12,14 @@ mod chain;
 pub mod codes;
 mod config;
 mod eip712;
+mod erc6492;
 mod exact;
 mod fees;
 mod finality;
 mod flight;
 mod gaps;
 mod gas;
+mod inspect;
 mod lane;
 mod lanes;
 mod leave;
@@ -30,6 +32,7 @@ mod probe;
 mod prove;
 mod purse;
 mod receipt;
+mod revert;
 mod rpc;
 mod settler;
 mod signature;
@@ -43,10 +46,12 @@ mod together;
 mod transport;
 mod upto;
 
+pub use assets::known_networks;
 pub use builder::EvmBuilder;
 pub use config::{EvmConfig, RpcUrl, TokenConfig};
 pub use exact::{Authorization, Eip3009Payload, Exact, ExactClient, ExactFacilitator, ExactServer, Extra, Payload};
 pub use finality::{Finality, Wait};
+pub use inspect::{Finding, Inspection, TokenDomain, TokenFacts};
 pub use network::Evm;
 pub use permit2::{
     Permit2Authorization, Permit2Payload, Permitted, UptoAuthorization, UptoPayload, UptoWitness, Witness,

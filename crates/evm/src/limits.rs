@@ -1,9 +1,10 @@
 //! [`Limits`]: what an operator may set about settling.
 
+use alloy::primitives::Address;
 use std::time::Duration;
 
 /// Limits of one network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Most gas of one payment's transaction, and of a wallet's verdict.
     pub(crate) max_gas: u64,
@@ -17,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) max_spend_per_day: Option<u128>,
     /// Below so many wei a signer's balance is low; where not set, below what a hundred payments cost now.
     pub(crate) low_balance: Option<u128>,
+    /// Factories that may make payers' wallets (ERC-6492).
+    pub(crate) factories: Vec<Address>,
 }
 
 /// How payments share transactions.
@@ -41,6 +44,7 @@ impl Default for Limits {
             max_fee_per_payment: None,
             max_spend_per_day: None,
             low_balance: None,
+            factories: Vec::new(),
         }
     }
 }

@@ -102,6 +102,11 @@ impl Evm {
         })
     }
 
+    /// Factories that may make payers' wallets.
+    pub(crate) fn factories(&self) -> &[Address] {
+        self.roster.as_ref().map_or(&[], |roster| &roster.chain().limits.factories)
+    }
+
     /// The known token at an address, however spelled.
     pub(crate) fn known_asset(&self, address: &str) -> Option<&Asset> {
         let wanted = parse_address(address)?;
@@ -150,7 +155,7 @@ impl Build for Evm {
   "rpc": "https://sepolia.base.org",
   "assets": [{
     "address": "0x1111111111111111111111111111111111111111", "symbol": "MYUSD", "decimals": 6,
-    "name": "My Dollar", "version": "1"
+    "name": "My Dollar", "version": "1", "dollar": true
   }],
   "blockTimeMs": 2000,
   "rpcTimeoutMs": 10000,
@@ -166,7 +171,10 @@ impl Build for Evm {
   "lowBalance": "10000000000000000",
   "wait": "included",
   "finalAbove": "100",
-  "finality": 12
+  "finality": 12,
+  "erc6492Factories": [],
+  "sponsoredPerPayer": 200,
+  "sponsoredGas": 1000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -220,6 +228,13 @@ impl Build for Evm {
         if let Some(finality) = config.finality {
             builder = builder.finality(finality);
         }
+        if let Some(payments) = config.sponsored_per_payer {
+            builder = builder.sponsored_per_payer(payments);
+        }
+        if let Some(gas) = config.sponsored_gas {
+            builder = builder.sponsored_gas(gas);
+        }
+        builder = builder.erc6492_factories(config.erc6492_factories);
         builder.build()
     }
 }

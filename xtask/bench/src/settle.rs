@@ -3,7 +3,7 @@
 //!
 //! Chain and facilitator run in this process and speak HTTP with each other, so both are in every figure.
 
-use crate::payments::{NETWORK, sign};
+use crate::payments::{NETWORK, offer, sign};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ struct Done {
 async fn load(setting: &Arc<Setting>, at_once: usize, seconds: u64) -> Result<(), String> {
     let counted = Duration::from_secs(seconds);
     let most = at_once * usize::try_from(seconds + WARM_UP.as_secs() + 2).unwrap_or(usize::MAX);
-    let payments = Arc::new(sign(most).await?);
+    let payments = Arc::new(sign(&accounts::CLIENT, &offer()?, most).await?);
     let next = Arc::new(AtomicUsize::new(0));
     let begin = Instant::now();
     let workers: Vec<_> = (0..at_once)
@@ -131,7 +131,7 @@ async fn load(setting: &Arc<Setting>, at_once: usize, seconds: u64) -> Result<()
 
 /// The gas of one payment where fifty wait while another is in flight.
 async fn fifty(setting: &Arc<Setting>) -> Result<(), String> {
-    let payments = sign(51).await?;
+    let payments = sign(&accounts::CLIENT, &offer()?, 51).await?;
     let mut settling = Vec::new();
     for (at, payment) in payments.into_iter().enumerate() {
         let setting = setting.clone();
@@ -180,7 +180,7 @@ pub(crate) async fn run(args: &[String]) -> Result<(), String> {
 /// A setting whose payer has paid the recipient before.
 async fn funded(shared: bool) -> Result<Arc<Setting>, String> {
     let setting = Setting::new(shared).await?;
-    let warm = sign(1).await?;
+    let warm = sign(&accounts::CLIENT, &offer()?, 1).await?;
     setting.settle(&warm[0]).await?;
     Ok(Arc::new(setting))
 }

@@ -36,7 +36,7 @@ impl Permits<'_> {
     }
 
     /// What the local checks found; they are done now where they were not.
-    fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
+    pub(super) fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
         if view.examined.get().is_none() {
             self.check(view, self.network.now())?;
         }
@@ -53,6 +53,8 @@ impl Permits<'_> {
             return Err(rejected.because("the permit must be of exactly the maximum").into());
         }
         would_settle(chain, examined).await?;
+        let (sponsored, owner) = (examined.sponsor.pays(), examined.permit.owner);
+        chain.sponsoring.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         Ok(Verified::new(view.payer()))
     }
 
@@ -76,12 +78,23 @@ impl Permits<'_> {
         };
         let amount = word_of(charge);
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
+        let (sponsored, owner, quota) = (examined.sponsor.pays(), examined.permit.owner, &chain.sponsoring);
+        quota.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
+        // A permit of `upto` is taken from its facilitator alone. What is sponsored is counted by its own gas.
         let known = self.network.known_asset(&view.offer.asset).is_some();
-        // A permit of `upto` is taken from its facilitator alone. One that still needs an approval fails when it is tried
-        // in company, and then goes alone.
-        let part = (known && !view.kind.metered && examined.recovers).then(|| part(examined, charge));
-        let order = order(chain, examined, amount, lane.address());
-        carry_out(&lane, part, order, &Expected::Permit2(expect), cx).await
+        let shares = known && !view.kind.metered && !sponsored && examined.recovers;
+        let mut share = None;
+        let order = async {
+            let order = order(chain, examined, amount, lane.address()).await?;
+            share = Some(quota.take(sponsored, owner, order.gas, codes::PERMIT2_ALLOWANCE)?);
+            Ok(order)
+        };
+        let part = shares.then(|| part(examined, charge));
+        let outcome = carry_out(&lane, part, order, &Expected::Permit2(expect), cx).await?;
+        if let Some(share) = share {
+            share.spent();
+        }
+        Ok(outcome)
     }
 }
 
@@ -128,14 +141,14 @@ async fn would_settle(chain: &Chain, examined: &Examined) -> Result<()> {
 }
 
 /// A question, with all that goes into it.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     chain: &'a Chain,
     examined: &'a Examined,
-    question: Question<'a>,
+    pub(super) question: Question<'a>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
+    pub(super) fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
         let question = Question {
             permit: &examined.permit,
             digest: &examined.digest,

@@ -131,7 +131,7 @@ async fn one_bad_payment_never_fails_its_neighbours() {
     world.devnet.mine();
     let mut outcomes = outcomes(settling).await;
     let refusal = released(outcomes.remove(5));
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_insufficient_balance");
     assert_eq!(refusal.transaction, Some(world.ledger.signed()[1].hash.clone()));
     assert_eq!(refusal.payer, Some(NO_ALLOWANCE.address.to_string()));
     outcomes.into_iter().map(settled).for_each(drop);
@@ -154,7 +154,7 @@ async fn a_payer_that_burns_gas_delays_its_neighbours_by_a_block_and_no_more() {
     assert_eq!(world.earned(), U256::from(1000));
     world.devnet.mine();
     let mut outcomes = outcomes(settling).await;
-    assert_eq!(released(outcomes.remove(3)).code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(released(outcomes.remove(3)).code.as_str(), "invalid_exact_evm_signature");
     let proofs: Vec<_> = outcomes.into_iter().map(settled).collect();
     assert_eq!(world.earned(), U256::from(9000), "once each");
     let hashes: BTreeSet<_> = proofs.iter().map(|proof| &proof.transaction).collect();
@@ -205,7 +205,7 @@ async fn of_two_equal_payments_only_the_one_that_ran_is_credited() {
     world.devnet.mine();
     let mut outcomes = outcomes(settling).await;
     settled(outcomes.remove(1));
-    assert_eq!(released(outcomes.remove(1)).code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(released(outcomes.remove(1)).code.as_str(), "invalid_exact_evm_insufficient_balance");
     assert_eq!(world.earned(), U256::from(3000));
 }
 
@@ -242,7 +242,7 @@ async fn a_transfer_beside_a_nonce_that_paid_somebody_else_is_not_credited_twice
     world.waiting(3).await;
     assert_eq!(world.devnet.mine().transactions[0], *pending.tx_hash());
     let mut outcomes = outcomes(settling).await;
-    assert_eq!(released(outcomes.remove(1)).code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(released(outcomes.remove(1)).code.as_str(), "invalid_exact_evm_nonce_already_used");
     assert_eq!(settled(outcomes.remove(0)).transaction, pending.tx_hash().to_string());
     assert_eq!(world.earned(), U256::from(1000));
 }

@@ -4,13 +4,16 @@
 
 mod batch;
 mod client;
+mod erc6492;
 mod faults;
 mod fees;
 mod http;
+mod inspect;
 mod lane;
 mod permit2;
 mod plugin;
 mod reconcile;
+mod reverts;
 mod settle;
 mod support;
 mod verify;

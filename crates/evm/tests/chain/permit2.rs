@@ -2,6 +2,8 @@
 
 mod batch;
 mod golden;
+mod quota;
+mod reverts;
 mod sponsor;
 mod upto;
 
@@ -353,7 +355,7 @@ async fn a_voided_permit_is_not_credited_with_an_equal_payment() {
     world.waiting(3).await;
     world.devnet.mine();
     let refusal = released(first.await.unwrap());
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "permit2_invalid_nonce");
     assert!(refusal.message.unwrap().contains("invalidated"));
     settled(second.await.unwrap());
     assert_eq!(world.earned(), U256::from(1000));

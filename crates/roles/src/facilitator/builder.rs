@@ -1,14 +1,13 @@
 //! Builds a [`LocalFacilitator`] out of plug-ins.
 
 use super::{Engine, FacilitatorHook, LocalFacilitator, Served, keeper};
-use crate::MemoryLedger;
-use crate::setup::{Setup, SetupError, shared_methods};
+use crate::setup::{Books, Setup, SetupError, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tollway_core::{FacilitatorConfig, Ledger, LedgerHandle, PartKind, Scope};
+use tollway_core::{FacilitatorConfig, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, Scope};
 
 /// How often open settlements are looked after, if nothing else is said.
 const RECONCILE_EVERY: Duration = Duration::from_secs(10);
@@ -20,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct LocalFacilitatorBuilder {
     setup: Setup,
     name: Option<String>,
-    ledger: Option<Arc<dyn Ledger>>,
+    books: Books,
     extensions: BTreeMap<String, Value>,
     hooks: Vec<Arc<dyn FacilitatorHook>>,
     reconcile_every: Option<Duration>,
@@ -39,6 +38,7 @@ impl LocalFacilitatorBuilder {
     pub fn config(mut self, config: FacilitatorConfig) -> Self {
         self.setup.shared = config.shared;
         self.extensions = config.extensions;
+        self.books = config.ledger.map_or(Books::Memory, Books::Configured);
         self
     }
 
@@ -50,7 +50,13 @@ impl LocalFacilitatorBuilder {
 
     /// Keeps claims and signed transactions here; in memory if left out.
     pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+        self.books = Books::Open(ledger);
+        self
+    }
+
+    /// Keeps claims and signed transactions in a registered ledger, such as `sqlite`, with the section it reads.
+    pub fn ledger_at(mut self, kind: &str, section: Object) -> Self {
+        self.books = Books::Configured(LedgerConfig::new(kind, section));
         self
     }
 
@@ -104,7 +110,7 @@ impl LocalFacilitatorBuilder {
         for (key, section) in self.extensions {
             extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
         }
-        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
+        let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {
             name: self.name.unwrap_or_else(|| "local".to_owned()),
             sides,
