@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tollway_core::{Amount, ClaimKey, Settled};
 
 /// Most payments remembered with their blocks. One that is not is looked up again.
-const MOST_INCLUDED: usize = 1 << 16;
+const MOST_INCLUDED: usize = 1 << 18;
 /// How many blocks below the newest final one are remembered.
 const KEPT: u64 = 1024;
 
@@ -118,6 +118,9 @@ impl Finals {
     /// Remembers the block a payment is in.
     pub(crate) fn remember(&self, key: &ClaimKey, settled: &Settled, place: Place) {
         let mut included = self.included();
+        if included.len() >= MOST_INCLUDED {
+            included.retain(|_, (_, before)| before.number.saturating_add(KEPT) > place.number);
+        }
         if included.len() < MOST_INCLUDED || included.contains_key(key) {
             included.insert(key.clone(), (settled.clone(), place));
         }

@@ -52,6 +52,26 @@ async fn of_several_signers_the_least_busy_one_pays() {
     assert!(of("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720") > 0);
 }
 
+/// A signer that another process signs with is left to it; only where there is no other the payment goes there.
+#[tokio::test(start_paused = true)]
+async fn a_signer_held_elsewhere_signs_nothing_here() {
+    let world = World::new();
+    let side = Arc::new(ExactFacilitator::new(world.evm.clone(), &[key(&FACILITATOR), key(&DEPLOYER)]).unwrap());
+    let world = World { side, ..world };
+    world.ledger.lose(&FACILITATOR);
+    for number in 0..3 {
+        settled(world.settle(&pay(number)).await);
+    }
+    let ours = |tx: &tollway_core::SignedTx| tx.slot.signer == DEPLOYER.address.to_string();
+    assert!(world.ledger.signed().iter().all(ours));
+
+    world.ledger.lose(&DEPLOYER);
+    world.devnet.reset_calls();
+    let fault = fault(world.settle(&pay(9)).await);
+    assert!(fault.held_elsewhere.is_some(), "{fault}");
+    assert_eq!((world.devnet.calls().total(), world.ledger.signed().len()), (0, 3), "nothing was asked or signed");
+}
+
 /// Another program sends with the same key: its nonces are found out about, and the payment gets the next.
 #[tokio::test(start_paused = true)]
 async fn a_nonce_somebody_else_used_is_passed_over() {

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollway_core::erased::FacilitatorDyn;
 use tollway_core::{
-    Amount, ClaimKey, ClaimRow, Clock, Failure, Fault, FaultKind, Found, Ledger, LedgerHandle, Network as _, OpenSlot,
-    Outcome, PaymentPayload, PaymentRequirements, Rejected, Scope, Settled, SignedTx, Signer, Taken, Ticket, Verified,
+    Amount, ClaimKey, ClaimRow, Clock, Failure, Fault, FaultKind, Found, Hold, Ledger, LedgerHandle, Network as _,
+    NetworkId, OpenSlot, Outcome, PaymentPayload, PaymentRequirements, Rejected, Scope, Settled, SignedTx, Signer,
+    Taken, Ticket, Verified,
 };
 use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, PAY_TO};
 use tollway_devnet::contracts::addresses::USDC;
@@ -305,6 +306,8 @@ pub(crate) struct Books {
     rows: Mutex<BTreeMap<ClaimKey, Row>>,
     signed: Mutex<Vec<(SignedTx, Vec<Ticket>)>>,
     trouble: AtomicU8,
+    /// Signers that another process holds.
+    theirs: Mutex<Vec<String>>,
 }
 
 /// How the next write of a signed transaction goes.
@@ -320,6 +323,11 @@ pub(crate) enum Trouble {
 impl Books {
     pub(crate) fn trouble(&self, trouble: Trouble) {
         self.trouble.store(trouble as u8, SeqCst);
+    }
+
+    /// From now on another process signs for this account.
+    pub(crate) fn lose(&self, signer: &DevAccount) {
+        self.theirs.lock().unwrap().push(signer.address.to_string());
     }
 
     /// Every transaction ever signed.
@@ -343,6 +351,11 @@ impl Ledger for Books {
         let ticket = row.ticket();
         rows.insert(row.claim.key.clone(), (row, None));
         Ok(Taken::New(ticket))
+    }
+
+    async fn hold(&self, _: &NetworkId, signer: &str) -> Result<Hold, Fault> {
+        let theirs = self.theirs.lock().unwrap().iter().any(|held| held == signer);
+        Ok(if theirs { Hold::Theirs } else { Hold::Ours { epoch: 0 } })
     }
 
     async fn retake(&self, _: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
