@@ -83,7 +83,8 @@ impl LocalFacilitatorBuilder {
         }
         let mut extensions = Vec::new();
         for (key, section) in self.extensions {
-            extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
+            let cx = parts.extension_context();
+            extensions.push(parts.registry.facilitator_extension(&key, section, cx).await?);
         }
         let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
         Ok(LocalFacilitator {
