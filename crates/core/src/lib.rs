@@ -5,6 +5,7 @@ mod text;
 
 mod amount;
 mod asset;
+mod budget;
 mod caip;
 mod claim;
 mod clock;
@@ -32,11 +33,15 @@ pub use amount::{Amount, AmountError};
 pub use asset::Asset;
 /// Some traits here are objects from birth; whoever implements one needs this attribute and not a dependency for it.
 pub use async_trait::async_trait;
+pub use budget::{
+    BudgetStore, Fate, Reserved, SharedBudget, SignedSpend, Spend, SpendKey, SpendRow, SpendState, SpendStep, Tally,
+};
 pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
 pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope, Ticket};
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    ClientConfig, FacilitatorConfig, LedgerConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig,
+    AssetLimits, BudgetConfig, ClientConfig, FacilitatorConfig, LedgerConfig, Limits, RouteConfig, ServerConfig,
+    SharedConfig, SignerConfig, WayConfig,
 };
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};

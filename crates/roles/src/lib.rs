@@ -19,8 +19,10 @@ pub use setup::SetupError;
 
 use tollway_core::Plugin;
 
-/// The parts this crate brings: the ledger `memory`.
-pub const PLUGIN: Plugin = Plugin::new("tollway-roles", "Claims in memory", |registrar| {
-    registrar.ledger::<MemoryLedger>("memory");
+/// The parts this crate brings: the ledger and the store of budgets in memory.
+pub const PLUGIN: Plugin = Plugin::new("tollway-roles", "Claims and budgets in memory", |registrar| {
+    registrar
+        .ledger::<MemoryLedger>("memory")
+        .store::<client::MemoryBudget, tollway_core::SharedBudget>("budgets/memory");
 });
 tollway_core::register!(PLUGIN);
