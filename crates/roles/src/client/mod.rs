@@ -152,6 +152,11 @@ impl PaymentClient {
         self.engine.books.write(payment, &Fate::Spent { transaction: String::new() }).await;
     }
 
+    /// A payment that could not be sent at all: nobody has seen it, and it counts no more.
+    pub async fn unsent(&self, payment: &PaymentPayload) {
+        self.engine.books.write(payment, &Fate::Released).await;
+    }
+
     /// Writes down what was spent, oldest first, as CSV or JSON.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The three engines together, on the fake chain and with scripted facilitators.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod budget;
 mod client;
 mod downgrade;
 mod facilitator;

@@ -280,9 +280,11 @@ impl PaymentClient {
             budget.approve(purchase, &candidate).await.map_err(PayError::Refused)?;
         }
         let at = books.clock.now();
-        if books.is_due(at, ROUND) {
+        if books.is_due(at, ROUND)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
             let client = self.clone();
-            tokio::spawn(async move { client.look_at_open().await });
+            runtime.spawn(async move { client.look_at_open().await });
         }
         let origin = crate::origin::normalize(purchase.origin).unwrap_or_else(|| purchase.origin.to_owned());
         let counters = match &books.budget {
