@@ -79,6 +79,11 @@ impl Evm {
         })
     }
 
+    /// Factories that may make payers' wallets.
+    pub(crate) fn factories(&self) -> &[Address] {
+        self.chain.as_ref().map_or(&[], |chain| &chain.limits.factories)
+    }
+
     /// The known token at an address, however spelled.
     pub(crate) fn known_asset(&self, address: &str) -> Option<&Asset> {
         let wanted = parse_address(address)?;
@@ -127,13 +132,16 @@ impl Build for Evm {
   "rpc": "https://sepolia.base.org",
   "assets": [{
     "address": "0x1111111111111111111111111111111111111111", "symbol": "MYUSD", "decimals": 6,
-    "name": "My Dollar", "version": "1"
+    "name": "My Dollar", "version": "1", "dollar": true
   }],
   "blockTimeMs": 2000,
   "rpcTimeoutMs": 10000,
   "settleTimeoutSeconds": 60,
   "maxFeePerGas": "500000000000",
-  "maxGas": 500000
+  "maxGas": 500000,
+  "erc6492Factories": [],
+  "sponsoredPerPayer": 200,
+  "sponsoredGas": 1000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -158,6 +166,13 @@ impl Build for Evm {
         if let Some(gas) = config.max_gas {
             builder = builder.max_gas(gas.get());
         }
+        if let Some(payments) = config.sponsored_per_payer {
+            builder = builder.sponsored_per_payer(payments);
+        }
+        if let Some(gas) = config.sponsored_gas {
+            builder = builder.sponsored_gas(gas);
+        }
+        builder = builder.erc6492_factories(config.erc6492_factories);
         builder.build()
     }
 }

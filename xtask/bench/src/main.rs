@@ -1,8 +1,10 @@
 //! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod chaos;
 mod child;
 mod drive;
+mod methods;
 mod payments;
 mod server;
 mod verify;
@@ -45,14 +47,16 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match args.split_first() {
             Some((name, rest)) => match name.as_str() {
-                "verify" => verify::run(Load::parse(rest, 20_000)?).await,
+                "verify" => verify::run(rest).await,
                 "server" => server::run(Load::parse(rest, 40_000)?).await,
                 // The processes under test.
                 "facilitator" => verify::facilitator(rest).await,
+                "chaos" => chaos::run(rest).await,
+                "settling" => chaos::serve(rest).await,
                 "resource-server" => server::resource_server().await,
                 unknown => Err(format!("there is no benchmark `{unknown}`; there are verify and server")),
             },
-            None => Err("usage: tollway-bench verify|server [--requests N] [--at-once N]".to_owned()),
+            None => Err("usage: tollway-bench verify [--method M]|server [--requests N] [--at-once N]".to_owned()),
         }
     });
     match done {

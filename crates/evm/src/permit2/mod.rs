@@ -5,6 +5,7 @@
 
 mod check;
 mod contracts;
+mod explain;
 mod probe;
 mod prove;
 mod settle;

@@ -31,7 +31,7 @@ impl Permits<'_> {
     }
 
     /// What the local checks found; they are done now where they were not.
-    fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
+    pub(super) fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
         if view.examined.get().is_none() {
             self.check(view, self.network.now())?;
         }
@@ -48,6 +48,8 @@ impl Permits<'_> {
             return Err(rejected.because("the permit must be of exactly the maximum").into());
         }
         would_settle(chain, examined).await?;
+        let (sponsored, owner) = (examined.sponsor.pays(), examined.permit.owner);
+        chain.limits.sponsoring.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         Ok(Verified::new(view.payer()))
     }
 
@@ -70,6 +72,8 @@ impl Permits<'_> {
             }
         };
         let amount = word_of(charge);
+        let (sponsored, owner, quota) = (examined.sponsor.pays(), examined.permit.owner, &chain.limits.sponsoring);
+        quota.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         let order = match prepare(chain, examined, amount, lane.address()).await? {
             Ready::Order(order) => order,
             Ready::AfterApproval => {
@@ -84,7 +88,10 @@ impl Permits<'_> {
             }
         };
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
-        carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await
+        let share = quota.take(sponsored, owner, order.gas, codes::PERMIT2_ALLOWANCE)?;
+        let outcome = carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await?;
+        share.spent();
+        Ok(outcome)
     }
 }
 
@@ -103,14 +110,14 @@ async fn would_settle(chain: &Chain, examined: &Examined) -> Result<()> {
 }
 
 /// A question, with all that goes into it.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     chain: &'a Chain,
     examined: &'a Examined,
-    question: Question<'a>,
+    pub(super) question: Question<'a>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
+    pub(super) fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
         let question = Question {
             permit: &examined.permit,
             digest: &examined.digest,

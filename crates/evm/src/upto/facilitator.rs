@@ -60,7 +60,9 @@ impl SchemeFacilitator for UptoFacilitator {
     }
 
     async fn settle(&self, payment: &Payment<'_, Upto>, cx: &SettleContext) -> Result<Outcome> {
-        self.permits().settle(&PermitView::upto(payment), cx).await
+        let view = PermitView::upto(payment);
+        let outcome = self.permits().settle(&view, cx).await?;
+        Ok(self.permits().explained(&view, outcome).await)
     }
 }
 

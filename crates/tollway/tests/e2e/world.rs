@@ -13,7 +13,7 @@ use tollway::evm::LocalKey;
 use tollway::http::{self, PaymentLayer, RemoteFacilitator, header};
 use tollway::roles::server::Charge;
 use tollway::{Amount, LocalFacilitator, PaymentClient, ResourceServer, Route, Way};
-use tollway_devnet::contracts::addresses::{PLAIN, USDC};
+use tollway_devnet::contracts::addresses::{PLAIN, USDC, WALLET_1271_FACTORY};
 use tollway_devnet::{Devnet, accounts};
 use tollway_testkit::FakeClock;
 
@@ -82,7 +82,7 @@ impl World {
         let key = LocalKey::from_hex(&accounts::FACILITATOR.private_key().to_string()).unwrap();
         let engine = LocalFacilitator::builder()
             .clock(clock.clone())
-            .network(NETWORK, json!({ "rpc": rpc.url(), "blockTimeMs": 20 }))
+            .network(NETWORK, json!({ "rpc": rpc.url(), "blockTimeMs": 20, "erc6492Factories": [WALLET_1271_FACTORY] }))
             .signer(NETWORK, Arc::new(key))
             .build()
             .await
