@@ -8,11 +8,12 @@ use super::offers::{Kind, Offer, ReadyWay};
 use super::refusal::Refusal;
 use super::{Admission, Engine, ReadyRoute, ResourceServer};
 use crate::random;
+use std::any::Any;
 use std::sync::Arc;
 use tokio::time::timeout;
 use tollway_core::{
     Caller, ClaimRow, ErrorCode, Failure, Fault, FaultKind, Flow, Gate, Outcome, PaymentPayload, Request, Scope,
-    SettleResponse, Verified, X402_VERSION, codes, echo_is_faithful, matches_offer,
+    SettleResponse, Settled, Verified, X402_VERSION, codes, echo_is_faithful, matches_offer,
 };
 
 impl ResourceServer {
@@ -72,26 +73,36 @@ impl ResourceServer {
             offer,
             payer: claim.payer.clone(),
             charged: None,
+            held: Vec::new(),
         };
+        let mut held: Vec<Arc<dyn Any + Send + Sync>> = Vec::new();
         if let Some(paid) = deal.paid() {
             for (extension, section) in &route.extensions {
                 match extension.before_payment(&paid, section).await {
                     Ok(Gate::Pass) => {}
                     Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
+                    Ok(Gate::Hold(hold)) => held.push(Arc::from(hold)),
+                    Ok(Gate::Replay(replay)) => {
+                        if !replay.proven
+                            && let Err(why) = deal.verify().await
+                        {
+                            return Err(deal.refusal(why, &offers, request));
+                        }
+                        return Err(Refusal::Replayed(replay));
+                    }
                     // A payment cannot be traded for a grant: it was not asked for.
                     Ok(_) => tracing::warn!(key = extension.key(), "an extension granted a request that is being paid"),
                     Err(why) => return Err(deal.refusal(why, &offers, request)),
                 }
             }
         }
+        deal.held = held;
         let caller = Caller::new(random::token().map_err(internal)?);
         let row = ClaimRow::new(Scope::Server, claim, (*deal.raw).clone(), deal.offer.requirements.clone(), caller);
         let row = row.asking(deal.offer.facilitator.name());
         match ClaimGuard::take(engine.ledger.clone(), row).await.map_err(internal)? {
-            Claimed::Foreign => {
-                let network = deal.offer.requirements.network.clone();
-                Err(Refusal::Failed(Box::new(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, ""))))
-            }
+            Claimed::Foreign => Err(deal.duplicate(None)),
+            Claimed::Spent(settled) => Err(deal.duplicate(Some(settled))),
             // Paid, and nobody was told: the receipt is already there.
             Claimed::Again(guard, _, Outcome::Undelivered(settled)) => Ok(deal.redeliver(guard, settled)),
             // Sent before: verifying would only find the nonce used, and only who may have sent it knows more.
@@ -207,6 +218,16 @@ pub(super) fn internal(why: Fault) -> Refusal {
 }
 
 impl Deal {
+    /// What a payment that was presented before is answered with. Whoever presents the same payment for the same purchase
+    /// learns how it was settled.
+    fn duplicate(&self, settled: Option<Settled>) -> Refusal {
+        let transaction = settled.as_ref().map(|settled| settled.transaction.clone()).unwrap_or_default();
+        let network = self.offer.requirements.network.clone();
+        let mut receipt = SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, transaction);
+        receipt.payer = settled.and_then(|settled| settled.payer);
+        Refusal::Failed(Box::new(receipt))
+    }
+
     /// Asks the facilitator, with the hooks around it.
     async fn verify(&self) -> Result<(), Failure> {
         let engine = &self.server.engine;

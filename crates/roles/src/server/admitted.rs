@@ -6,6 +6,7 @@ use super::offers::Offer;
 use super::refusal::Refusal;
 use super::{Canceled, Charge, ChargeError, Handled, ReadyRoute, ResourceServer};
 use crate::task::to_the_end;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -73,6 +74,8 @@ pub(super) struct Deal {
     pub(super) payer: AccountId,
     /// The offer with what is really charged, where that is less.
     pub(super) charged: Option<Arc<PaymentRequirements>>,
+    /// What extensions want to be kept until the request has ended.
+    pub(super) held: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A payment whose money moved, with what goes back to the client.
@@ -139,13 +142,18 @@ impl Admitted {
         }
     }
 
+    /// Most bytes of an answer that extensions want to see before it is released ([`Handled::answering`]).
+    pub fn keeps_answers(&self) -> Option<usize> {
+        self.deal.route().extensions.iter().filter_map(|(extension, _)| extension.keeps_answers()).max()
+    }
+
     /// The handler is done; `true` or `false` says whether it answered below 400, and [`Handled::charged`] what a
     /// metered request costs. Settles, unless that is done or there is nothing to pay for.
     ///
     /// Settlement runs in a task of its own. If this future is dropped, it runs to its end all the same, and the same
     /// payment presented again is answered from it.
     pub async fn finish(mut self, handled: impl Into<Handled>) -> Finished {
-        let Handled { served, charge } = handled.into();
+        let Handled { served, charge, answer } = handled.into();
         if let Some(charge) = charge.filter(|_| served)
             && let Err(why) = self.deal.charge(&charge)
         {
@@ -157,6 +165,11 @@ impl Admitted {
                 let Delivery { settled, receipt, attach, guard, .. } = *delivery;
                 // Paid and not served: the payer may come back with the same payment.
                 if served {
+                    if let Some(answer) = answer {
+                        let (deal, receipt, attach) = (self.deal.share(), receipt.clone(), attach.clone());
+                        let told = to_the_end(async move { deal.answered(&receipt, answer, &attach).await }).await;
+                        told.unwrap_or_else(|why| tracing::error!(%why, "an answer could not be shown to extensions"));
+                    }
                     guard.delivered(settled);
                 }
                 Finished::Release { receipt: Some(receipt), attach }
@@ -166,13 +179,15 @@ impl Admitted {
                 self.deal.canceled(Canceled::HandlerFailed).await;
                 Finished::Release { receipt: None, attach: Vec::new() }
             }
-            Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), *guard, caller).await {
-                Ok(Delivery { settled, receipt, attach, guard }) => {
-                    guard.delivered(settled);
-                    Finished::Release { receipt: Some(receipt), attach }
+            Some(Stage::Verified(guard, caller)) => {
+                match Deal::spawn_settle(self.deal.share(), *guard, caller, answer).await {
+                    Ok(Delivery { settled, receipt, attach, guard }) => {
+                        guard.delivered(settled);
+                        Finished::Release { receipt: Some(receipt), attach }
+                    }
+                    Err(refusal) => Finished::Refused(refusal),
                 }
-                Err(refusal) => Finished::Refused(refusal),
-            },
+            }
             None => Finished::Refused(Refusal::Internal),
         }
     }
@@ -183,7 +198,9 @@ impl Drop for Admitted {
         if let Some(Stage::Verified(guard, _)) = &self.stage
             && self.deal.request.is_some()
         {
-            let deal = self.deal.share();
+            let mut deal = self.deal.share();
+            // The request has ended; who listens to that must not make it look as if it had not.
+            deal.held.clear();
             guard.runtime().spawn(async move { deal.canceled(Canceled::Dropped).await });
         }
     }
@@ -209,6 +226,7 @@ impl Deal {
             offer: self.offer.clone(),
             payer: self.payer.clone(),
             charged: self.charged.clone(),
+            held: self.held.clone(),
         }
     }
 
@@ -239,7 +257,7 @@ impl Deal {
 
     /// Settles before the handler: the upfront flow, and payments that were sent before.
     pub(super) async fn proceed(self, guard: ClaimGuard, caller: Caller) -> Result<Admitted, Refusal> {
-        let delivery = Self::spawn_settle(self.share(), guard, caller).await?;
+        let delivery = Self::spawn_settle(self.share(), guard, caller, None).await?;
         Ok(Admitted { deal: self, stage: Some(Stage::Settled(Box::new(delivery))) })
     }
 
@@ -269,20 +287,33 @@ impl Deal {
 
     /// Settles to the end, so that a client that leaves loses nothing: the delivery nobody waits for is
     /// dropped, and its guard writes down that the money moved.
-    async fn spawn_settle(deal: Self, guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
-        to_the_end(async move { deal.settle(guard, caller).await }).await.map_err(internal)?
+    async fn spawn_settle(
+        deal: Self,
+        guard: ClaimGuard,
+        caller: Caller,
+        answer: Option<Reply>,
+    ) -> Result<Delivery, Refusal> {
+        to_the_end(async move { deal.settle(guard, caller, answer).await }).await.map_err(internal)?
     }
 
-    async fn settle(self, mut guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
+    async fn settle(self, mut guard: ClaimGuard, caller: Caller, answer: Option<Reply>) -> Result<Delivery, Refusal> {
         let failed = |code, transaction: &str| {
             let network = self.offer.requirements.network.clone();
             Refusal::Failed(Box::new(SettleResponse::failed(network, code, transaction)))
         };
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                extension.settling(&paid, section).await;
+            }
+        }
         match self.settle_with_hooks(&mut guard, &caller).await {
             Ok(Outcome::Settled(settled)) => {
                 guard.moved(&settled);
                 let (extensions, attach) = self.after_settlement(&settled).await;
                 let receipt = self.receipt(&settled, extensions);
+                if let Some(answer) = answer {
+                    self.answered(&receipt, answer, &attach).await;
+                }
                 Ok(Delivery { settled, receipt, attach, guard })
             }
             Ok(Outcome::Released(why)) | Err(Failure::Rejected(why)) => {
@@ -294,6 +325,7 @@ impl Deal {
                 refused.error_message.clone_from(&why.message);
                 refused.payer.clone_from(&why.payer);
                 guard.resolve(Outcome::Released(why)).await;
+                self.unsettled().await;
                 Err(Refusal::Failed(Box::new(refused)))
             }
             Ok(Outcome::Pending { transaction }) => {
@@ -310,14 +342,38 @@ impl Deal {
             )),
             Err(Failure::Fault(why)) => {
                 let refusal = self.unavailable(&why);
+                let unsent = why.sent == Sent::No;
                 guard
-                    .resolve(if why.sent == Sent::No {
+                    .resolve(if unsent {
                         released(codes::UNEXPECTED_SETTLE_ERROR)
                     } else {
                         Outcome::Pending { transaction: String::new() }
                     })
                     .await;
+                if unsent {
+                    self.unsettled().await;
+                }
                 Err(refusal)
+            }
+        }
+    }
+
+    async fn unsettled(&self) {
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                extension.unsettled(&paid, section).await;
+            }
+        }
+    }
+
+    /// Shows extensions the whole answer, as the client gets it.
+    async fn answered(&self, receipt: &SettleResponse, mut answer: Reply, attach: &[(String, String)]) {
+        answer.attach.extend_from_slice(attach);
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                if extension.keeps_answers().is_some_and(|most| answer.body.len() <= most) {
+                    extension.answered(&paid, section, receipt, &answer).await;
+                }
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Claimed {
     New(ClaimGuard, Caller),
     /// This very purchase was paid or sent before, and whoever paid got no answer. Go on from there.
     Again(ClaimGuard, Box<ClaimRow>, Outcome),
+    /// This very purchase was paid and answered.
+    Spent(Settled),
     /// Somebody else has it, or has it for something else.
     Foreign,
 }
@@ -40,7 +42,14 @@ impl ClaimGuard {
                     Some(Found { row, outcome: Some(outcome), .. }) => {
                         Claimed::Again(guard(row.ticket(), outcome.clone()), Box::new(row), outcome)
                     }
-                    _ => Claimed::Foreign,
+                    _ => match ledger.find(&row.claim.key).await? {
+                        Some(Found { row: before, outcome: Some(Outcome::Settled(settled)), .. })
+                            if before.is_same_purchase(&row) =>
+                        {
+                            Claimed::Spent(settled)
+                        }
+                        _ => Claimed::Foreign,
+                    },
                 }),
             }
         })

@@ -100,6 +100,12 @@ impl ResourceServer {
         self.engine.route(request).is_some()
     }
 
+    /// Most bytes of a request's body that its route's extensions have to see before they are asked.
+    pub fn reads_body(&self, request: &dyn Request) -> Option<usize> {
+        let route = &self.engine.routes[self.engine.route(request)?];
+        route.extensions.iter().filter_map(|(extension, _)| extension.reads_body()).max()
+    }
+
     /// What is known about an asset some route is paid in, for pages that show prices to people.
     pub fn asset(&self, network: &NetworkId, address: &str) -> Option<&Asset> {
         let mut ways = self.engine.routes.iter().flat_map(|route| &route.ways);
