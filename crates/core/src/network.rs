@@ -1,6 +1,6 @@
 //! What authors of a chain write: a [`Network`], its [`Signer`]s and, where it settles, a [`Settler`].
 
-use crate::{Asset, ClaimKey, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, SignIn};
+use crate::{Asset, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, SignIn, Ticket};
 use async_trait::async_trait;
 use std::any::Any;
 
@@ -66,5 +66,5 @@ pub trait Settler: Send + Sync {
     ///
     /// # Errors
     /// The chain could not be asked.
-    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault>;
+    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault>;
 }

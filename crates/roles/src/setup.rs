@@ -1,5 +1,6 @@
 //! What all three builders share: a registry, networks opened once, keys.
 
+use crate::MemoryLedger;
 use async_trait::async_trait;
 use serde_json::Value;
 use std::any::Any;
@@ -8,7 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Host, Network, NetworkId, NetworkPattern, Registry, RegistryError, SharedConfig, Signer,
+    BuildContext, CaipError, Host, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
+    SharedConfig, Signer,
 };
 
 /// Why a role could not be set up. Every text says what to change.
@@ -181,6 +183,30 @@ impl Host for Parts {
 
     async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String> {
         self.registry.store(name, section, self.cx.clone()).await.map_err(|why| why.to_string())
+    }
+}
+
+/// Where a role that keeps books keeps them.
+#[derive(Default)]
+pub(crate) enum Books {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In a ledger that was handed over.
+    Open(Arc<dyn Ledger>),
+    /// In one that is still to be opened.
+    Configured(LedgerConfig),
+}
+
+impl Books {
+    pub(crate) async fn open(self, parts: &Parts) -> Result<Arc<dyn Ledger>, SetupError> {
+        match self {
+            Self::Memory => Ok(Arc::new(MemoryLedger::new(parts.cx.clock.clone()))),
+            Self::Open(ledger) => Ok(ledger),
+            Self::Configured(LedgerConfig { kind, section, .. }) => {
+                Ok(parts.registry.ledger(&kind, Value::Object(section), parts.cx.clone()).await?)
+            }
+        }
     }
 }
 

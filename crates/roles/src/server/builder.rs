@@ -3,16 +3,15 @@
 use super::live::SyncError;
 use super::offers::ReadyWay;
 use super::{Engine, ReadyRoute, ResourceServer, Route, ServerHook};
-use crate::MemoryLedger;
-use crate::setup::{Parts, Setup, SetupError, shared_methods};
+use crate::setup::{Books, Parts, Setup, SetupError, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::{
-    Binding, Facilitator, FacilitatorSelector, Ledger, LedgerHandle, Network, PartKind, ResourceInfo, RouteConfig,
-    Scope, ServerConfig, ServerExtension,
+    Binding, Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Network, Object, PartKind,
+    ResourceInfo, RouteConfig, Scope, ServerConfig, ServerExtension,
 };
 
 /// Collects what a [`ResourceServer`] needs.
@@ -22,7 +21,7 @@ pub struct ResourceServerBuilder {
     routes: Vec<Route>,
     facilitators: Vec<Arc<dyn Facilitator>>,
     selector: Option<Arc<dyn FacilitatorSelector>>,
-    ledger: Option<Arc<dyn Ledger>>,
+    books: Books,
     extensions: BTreeMap<String, Value>,
     /// Those handed over, by the route key each owns.
     made: BTreeMap<String, Arc<dyn ServerExtension>>,
@@ -45,7 +44,7 @@ impl ResourceServerBuilder {
             routes: Vec::new(),
             facilitators: Vec::new(),
             selector: None,
-            ledger: None,
+            books: Books::Memory,
             extensions: BTreeMap::new(),
             made: BTreeMap::new(),
             hooks: Vec::new(),
@@ -61,6 +60,7 @@ impl ResourceServerBuilder {
         self.origin = config.origin;
         self.setup.shared = config.shared;
         self.extensions = config.extensions;
+        self.books = config.ledger.map_or(Books::Memory, Books::Configured);
         self.routes = config.routes.into_iter().map(Route::from).collect();
         self
     }
@@ -85,7 +85,13 @@ impl ResourceServerBuilder {
 
     /// Keeps claims here; in memory if left out.
     pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+        self.books = Books::Open(ledger);
+        self
+    }
+
+    /// Keeps claims in a registered ledger, such as `sqlite`, with the section it reads.
+    pub fn ledger_at(mut self, kind: &str, section: Object) -> Self {
+        self.books = Books::Configured(LedgerConfig::new(kind, section));
         self
     }
 
@@ -144,7 +150,7 @@ impl ResourceServerBuilder {
         let uses = extensions.uses;
         let extensions = extensions.made.into_iter().filter(|(key, _)| uses.contains_key(key));
         let extensions = extensions.map(|(_, extension)| extension).collect();
-        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
+        let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {
             origin,
             routes,

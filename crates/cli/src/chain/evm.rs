@@ -33,6 +33,7 @@ impl Evm {
             payee: accounts::PAY_TO.address.to_checksum(None),
             rpc: server.url(),
             payer_key: accounts::CLIENT.private_key().to_string(),
+            facilitator_key: accounts::FACILITATOR.private_key().to_string(),
         };
         Ok(Self { facts, devnet, server })
     }

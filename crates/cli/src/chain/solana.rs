@@ -33,6 +33,7 @@ impl Solana {
             payee: accounts::PAY_TO.address.to_string(),
             rpc: server.url(),
             payer_key: accounts::CLIENT.seed_hex().to_owned(),
+            facilitator_key: accounts::FACILITATOR.seed_hex().to_owned(),
         };
         Ok(Self { facts, devnet, server })
     }
