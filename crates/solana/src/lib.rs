@@ -15,6 +15,7 @@ mod network;
 mod programs;
 mod rpc;
 mod settler;
+mod sign_in;
 mod signer;
 #[cfg(test)]
 mod test;
