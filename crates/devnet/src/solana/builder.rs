@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 
 use super::accounts::{CLIENT, FACILITATOR, PAY_TO, POOR, STRANGER};
@@ -36,6 +37,7 @@ pub enum Slots {
 #[must_use]
 pub struct DevnetBuilder {
     genesis: String,
+    blockhash: Option<Hash>,
     slots: Slots,
     tokens: Vec<(Pubkey, Token)>,
     balances: Vec<(Pubkey, Pubkey, u64)>,
@@ -48,6 +50,7 @@ impl Default for DevnetBuilder {
         let held = |mint| [(CLIENT.address, mint, MILLION), (PAY_TO.address, mint, 0), (POOR.address, mint, 0)];
         Self {
             genesis: DEVNET_GENESIS.to_owned(),
+            blockhash: None,
             slots: Slots::default(),
             tokens: mints.into(),
             balances: [held(USDC), held(PYUSD)].concat(),
@@ -71,6 +74,12 @@ impl DevnetBuilder {
     /// The genesis hash, whose first 32 characters are the reference of the network's CAIP-2 id.
     pub fn genesis_hash(mut self, hash: impl Into<String>) -> Self {
         self.genesis = hash.into();
+        self
+    }
+
+    /// The blockhash the chain begins with, so that transactions recorded elsewhere run on it.
+    pub fn blockhash(mut self, first: Hash) -> Self {
+        self.blockhash = Some(first);
         self
     }
 
@@ -103,7 +112,7 @@ impl DevnetBuilder {
     /// # Errors
     /// A balance is of a mint that is not there, or the thread that lets slots pass cannot be had.
     pub fn build(self) -> Result<Devnet, DevnetError> {
-        let chain = Chain::new(self.genesis, self.slots == Slots::PerTransaction);
+        let chain = Chain::new(self.genesis, self.blockhash, self.slots == Slots::PerTransaction);
         let devnet = Devnet::start(chain, self.slots)?;
         for (mint, token) in &self.tokens {
             devnet.set_token(*mint, token)?;

@@ -74,10 +74,10 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(genesis: String, slot_per_transaction: bool) -> Self {
+    pub(crate) fn new(genesis: String, first: Option<Hash>, slot_per_transaction: bool) -> Self {
         // Blockhashes, duplicates and signatures are looked after here.
         let svm = LiteSVM::new().with_blockhash_check(false).with_sigverify(false);
-        let first = Hash::new_from_array(Sha256::digest(genesis.as_bytes()).into());
+        let first = first.unwrap_or_else(|| Hash::new_from_array(Sha256::digest(genesis.as_bytes()).into()));
         let mut chain = Self {
             svm,
             slot: FIRST_SLOT,

@@ -134,8 +134,7 @@ mod tests {
 
     #[test]
     fn hints_are_not_matched_and_the_fee_payer_is() {
-        let golden: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/vectors/requirement-matching.json")).unwrap();
+        let golden = tollway_testkit::golden::vectors::requirement_matching();
         let read = |value: &serde_json::Value| serde_json::from_value(value.clone()).unwrap();
         let cases = golden["svm"]["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 4);
