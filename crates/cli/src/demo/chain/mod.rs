@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) rpc: String,
     /// The payer's key, for trying by hand. Everybody knows it: it is a published development key.
     pub(super) payer_key: String,
+    /// The environment in which the example client pays on this chain.
+    pub(super) client_settings: String,
 }
 
 /// One embedded chain with its people.
