@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::ops::Range;
 use tollway::PaymentClient;
+use tollway_testkit::golden;
 
 /// Where the parts of a recorded transaction are that no two payments share.
 const SIGNATURE: Range<usize> = 65..129;
@@ -80,6 +81,29 @@ flows! {
     exact_svm = "exact-svm", own memo true;
     exact_svm_memo = "exact-svm-memo", own memo false;
     multi_svm = "multi-svm", own memo true;
+}
+
+/// Row 19 of the table of bad input: the recorded payment with a program's index out of range.
+#[tokio::test]
+async fn row_19_over_http() {
+    let chains = Chains::start("toy:unused").await;
+    let mut payment = golden::flow("exact-svm")["http"][1]["request"]["decoded"]["payment-signature"].clone();
+    let mut bytes = BASE64.decode(payment["payload"]["transaction"].as_str().unwrap()).unwrap();
+    // Before the limit: the program, no accounts, the length of the data and its first byte.
+    let program = COMPUTE_LIMIT.start - 4;
+    assert_eq!(bytes[program..COMPUTE_LIMIT.start], [5, 0, 5, 2]);
+    bytes[program] = 200;
+    payment["payload"]["transaction"] = json!(BASE64.encode(bytes));
+    let code = "invalid_exact_svm_payload_transaction_could_not_be_decoded";
+
+    let answer = chains.world.present("/svm/exact", &payment).await;
+    assert_eq!((answer.status, answer.error().as_str()), (402, code));
+    let body = json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": payment["accepted"] });
+    let verdict = chains.world.ask_facilitator("/verify", &body).await;
+    assert_eq!((verdict.status, &verdict.json()["invalidReason"]), (200, &json!(code)));
+    let settled = chains.world.ask_facilitator("/settle", &body).await;
+    assert_eq!((settled.status, &settled.json()["errorReason"]), (200, &json!(code)));
+    assert_eq!(chains.paid_on_solana(), 0);
 }
 
 #[tokio::test]
