@@ -171,6 +171,18 @@ async fn statuses_grow_surer_with_slots() {
 }
 
 #[tokio::test]
+async fn a_confirmation_takes_the_time_it_is_told_to() {
+    for (time, sure) in [(Duration::ZERO, true), (Duration::from_secs(3600), false)] {
+        let devnet = Devnet::builder().confirmed_after(time).build().unwrap();
+        let client = devnet.client();
+        let signature = client.send_transaction(&payment(&devnet, PAY_TO.address, 5, "sure")).await.unwrap();
+        devnet.advance(100);
+        let status = client.get_signature_statuses(&[signature]).await.unwrap().value.remove(0).unwrap();
+        assert_eq!(status.satisfies_commitment(solana_commitment()), sure);
+    }
+}
+
+#[tokio::test]
 async fn slots_pass_by_themselves_where_they_should() {
     let devnet = Devnet::builder().slots(Slots::Every(Duration::from_millis(1))).build().unwrap();
     let start = devnet.slot();

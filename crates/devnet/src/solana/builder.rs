@@ -39,6 +39,7 @@ pub struct DevnetBuilder {
     genesis: String,
     blockhash: Option<Hash>,
     slots: Slots,
+    confirmed_after: Option<Duration>,
     tokens: Vec<(Pubkey, Token)>,
     balances: Vec<(Pubkey, Pubkey, u64)>,
     lamports: Vec<(Pubkey, u64)>,
@@ -52,6 +53,7 @@ impl Default for DevnetBuilder {
             genesis: DEVNET_GENESIS.to_owned(),
             blockhash: None,
             slots: Slots::default(),
+            confirmed_after: None,
             tokens: mints.into(),
             balances: [held(USDC), held(PYUSD)].concat(),
             lamports: [(FACILITATOR, 100), (CLIENT, 10), (STRANGER, 10)]
@@ -89,6 +91,13 @@ impl DevnetBuilder {
         self
     }
 
+    /// A transaction is confirmed, and final, so long after it ran, by the machine's clock and whatever the slots do: for
+    /// measuring how soon a confirmation is noticed.
+    pub fn confirmed_after(mut self, time: Duration) -> Self {
+        self.confirmed_after = Some(time);
+        self
+    }
+
     /// Places a token; one at the same mint is replaced.
     pub fn token(mut self, mint: Pubkey, token: Token) -> Self {
         self.tokens.push((mint, token));
@@ -112,7 +121,8 @@ impl DevnetBuilder {
     /// # Errors
     /// A balance is of a mint that is not there, or the thread that lets slots pass cannot be had.
     pub fn build(self) -> Result<Devnet, DevnetError> {
-        let chain = Chain::new(self.genesis, self.blockhash, self.slots == Slots::PerTransaction);
+        let mut chain = Chain::new(self.genesis, self.blockhash, self.slots == Slots::PerTransaction);
+        chain.confirmed_after = self.confirmed_after;
         let devnet = Devnet::start(chain, self.slots)?;
         for (mint, token) in &self.tokens {
             devnet.set_token(*mint, token)?;
