@@ -1,7 +1,10 @@
 //! The command line tool `tollway`.
 #![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
+mod chain;
 mod demo;
+mod dev;
+mod facilitate;
 mod plugins;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +22,10 @@ struct Cli {
 enum Command {
     /// Pay for one request on an embedded chain, and watch every step of it
     Demo(demo::DemoArgs),
+    /// Run the embedded chains alone, with funded accounts
+    Dev(dev::DevArgs),
+    /// Run a facilitator: verify and settle payments for resource servers
+    Facilitate(facilitate::FacilitateArgs),
     /// List the plug-ins linked into this program and the parts they bring
     Plugins(plugins::PluginsArgs),
 }
@@ -33,6 +40,8 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        Command::Dev(args) => runtime.block_on(dev::run(args)),
+        Command::Facilitate(args) => runtime.block_on(facilitate::run(args)),
         Command::Plugins(args) => plugins::run(&args),
     };
     match done {

@@ -111,6 +111,16 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// The right to finish a claim. The ledger gives one out with each row it hands to somebody, and from then on the row's
+/// older ones change nothing: a process that was given up for dead cannot pay twice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Which payment.
+    pub key: ClaimKey,
+    /// Never the same twice for a key, in one ledger.
+    pub turn: u64,
+}
+
 /// Whose books a claim is in. A server and a facilitator in one process hold the same key side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -139,6 +149,9 @@ pub struct ClaimRow {
     /// In a server's books, the facilitator that is asked: nobody else may be, once something may have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facilitator: Option<String>,
+    /// The newest ticket's turn, as the ledger gave it; 0 in a row that was not taken yet.
+    #[serde(default)]
+    pub turn: u64,
 }
 
 impl ClaimRow {
@@ -162,8 +175,19 @@ impl ClaimRow {
         self
     }
 
-    /// A row.
+    /// A row that is not taken yet.
     pub fn new(scope: Scope, claim: Claim, raw: PaymentPayload, offer: PaymentRequirements, caller: Caller) -> Self {
-        Self { scope, claim, raw, offer, caller, facilitator: None }
+        Self { scope, claim, raw, offer, caller, facilitator: None, turn: 0 }
+    }
+
+    /// The same row under another ticket; for stores.
+    pub fn with_turn(mut self, turn: u64) -> Self {
+        self.turn = turn;
+        self
+    }
+
+    /// The right to finish it, if this row is the newest word of the ledger.
+    pub fn ticket(&self) -> Ticket {
+        Ticket { key: self.claim.key.clone(), turn: self.turn }
     }
 }

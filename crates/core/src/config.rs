@@ -86,6 +86,32 @@ impl SignerConfig {
     }
 }
 
+/// Where a role keeps its books: a registered ledger and the section it reads.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LedgerConfig {
+    /// Name of a registered ledger, such as `memory` or `sqlite`.
+    pub kind: String,
+    /// What that ledger reads, such as `{ "path": "facilitator.db" }`.
+    #[serde(flatten)]
+    pub section: Object,
+}
+
+impl LedgerConfig {
+    /// A ledger that reads this section.
+    pub fn new(kind: impl Into<String>, section: Object) -> Self {
+        Self { kind: kind.into(), section }
+    }
+}
+
+impl fmt::Debug for LedgerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the values: a database's URL holds a password.
+        let keys: Vec<_> = self.section.keys().collect();
+        f.debug_struct("LedgerConfig").field("kind", &self.kind).field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
 /// A resource server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -95,6 +121,9 @@ pub struct ServerConfig {
     pub origin: String,
     /// Networks and schemes.
     pub shared: SharedConfig,
+    /// Where claims are kept; in memory if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerConfig>,
     /// Server extension's route key → the section it reads. Needed only where a default is to be changed.
     pub extensions: BTreeMap<String, Value>,
     /// What is sold. The first route that matches a request counts.
@@ -204,6 +233,9 @@ pub struct ClientConfig {
 pub struct FacilitatorConfig {
     /// Networks, keys and schemes. It serves every registered scheme on every network listed.
     pub shared: SharedConfig,
+    /// Where claims and signed transactions are kept; in memory if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerConfig>,
     /// Facilitator extension's key → the section it reads.
     pub extensions: BTreeMap<String, Value>,
 }

@@ -1,5 +1,6 @@
 //! Two worlds of failure: [`Rejected`] is an answer of the protocol, [`Fault`] means nobody could decide.
 
+use crate::NetworkId;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -64,6 +65,8 @@ pub mod codes {
     pub const SETTLEMENT_PENDING: ErrorCode = ErrorCode::new("settlement_pending");
     /// Somebody already presented this payment.
     pub const DUPLICATE_SETTLEMENT: ErrorCode = ErrorCode::new("duplicate_settlement");
+    /// An `Idempotency-Key` that was used for another payment (409).
+    pub const IDEMPOTENCY_KEY_REUSED: ErrorCode = ErrorCode::new("idempotency_key_reused");
     /// An echoed extension lost or changed something.
     pub const EXTENSION_ECHO_MISMATCH: ErrorCode = ErrorCode::new("extension_echo_mismatch");
     /// Payer lacks an allowance; HTTP answers 412 instead of 402.
@@ -163,6 +166,8 @@ pub struct Fault {
     pub sent: Sent,
     /// Whether the same call may succeed later without any change.
     pub retry: bool,
+    /// The signer that another process holds, where that is why nothing was done here: the payment is handed over.
+    pub held_elsewhere: Option<Box<(NetworkId, String)>>,
     /// The cause.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -171,7 +176,14 @@ impl Fault {
     /// A fault before anything was sent. Worth a retry unless it is about configuration or a defect.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         let retry = !matches!(kind, FaultKind::Configuration | FaultKind::Internal);
-        Self { kind, message: message.into(), sent: Sent::No, retry, source: None }
+        Self { kind, message: message.into(), sent: Sent::No, retry, held_elsewhere: None, source: None }
+    }
+
+    /// The payment has to be signed by `signer`, which [`Ledger::hold`](crate::Ledger::hold) says is another process's.
+    pub fn held_elsewhere(network: NetworkId, signer: impl Into<String>) -> Self {
+        let signer = signer.into();
+        let message = format!("{signer} on {network} is held by another process");
+        Self { held_elsewhere: Some(Box::new((network, signer))), ..Self::new(FaultKind::Overloaded, message) }
     }
 
     /// Marks that money may be on its way.

@@ -32,15 +32,19 @@ pub use asset::Asset;
 /// Some traits here are objects from birth; whoever implements one needs this attribute and not a dependency for it.
 pub use async_trait::async_trait;
 pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
-pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope};
+pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope, Ticket};
 pub use clock::{Clock, SystemClock};
-pub use config::{ClientConfig, FacilitatorConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig};
+pub use config::{
+    ClientConfig, FacilitatorConfig, LedgerConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig,
+};
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
 pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};
 pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
 pub use json::Object;
-pub use ledger::{Durable, Found, Ledger, LedgerHandle, OpenSlot, SettleContext, SignedTx, Slot, Taken};
+pub use ledger::{
+    ClaimState, Durable, Found, Hold, Ledger, LedgerHandle, OpenSlot, SettleContext, SignedTx, Slot, Step, Taken,
+};
 pub use matching::matches_offer;
 pub use network::{Network, Settler, Signable, Signer};
 pub use outcome::{Outcome, Settled, Verified};

@@ -1,6 +1,6 @@
 //! What authors of a chain write: a [`Network`], its [`Signer`]s and, where it settles, a [`Settler`].
 
-use crate::{Asset, ClaimKey, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected};
+use crate::{Asset, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, Ticket};
 use async_trait::async_trait;
 use std::any::Any;
 
@@ -61,5 +61,5 @@ pub trait Settler: Send + Sync {
     ///
     /// # Errors
     /// The chain could not be asked.
-    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault>;
+    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault>;
 }

@@ -50,10 +50,13 @@ impl Settled {
 /// How a settlement ended, or that nobody knows yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// The money moved.
+    /// The money moved, for good.
     Settled(Settled),
-    /// The money moved, and whoever paid was gone before the answer was. In a server's books only: the same payment,
-    /// presented again, is answered from this once.
+    /// The money moved, in a block that the chain might still take back. In a facilitator's books only: whoever asks is
+    /// told that it settled, and the reconciler sees to it that it stays so.
+    Included(Settled),
+    /// The money moved, and whoever paid was gone before the answer was: the same payment, presented again, is answered
+    /// from this once. In a facilitator's books only for callers without a token.
     Undelivered(Settled),
     /// It did not and will not by this attempt: the claim is free again.
     Released(Rejected),

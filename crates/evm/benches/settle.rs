@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tollway_core::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use tollway_core::{
     Amount, ClaimKey, ClaimRow, Fault, Found, Ledger, LedgerHandle, OpenSlot, Outcome, PaymentPayload,
-    PaymentRequirements, ResourceInfo, Scope, SettleContext, SignedTx, SupportedKind, Taken,
+    PaymentRequirements, ResourceInfo, Scope, SettleContext, SignedTx, SupportedKind, Taken, Ticket,
 };
 use tollway_devnet::accounts::{CLIENT, FACILITATOR, PAY_TO};
 use tollway_devnet::contracts::addresses::USDC;
@@ -25,8 +25,8 @@ struct Nothing(AtomicU64);
 
 #[async_trait]
 impl Ledger for Nothing {
-    async fn take(&self, _: &ClaimRow) -> Result<Taken, Fault> {
-        Ok(Taken::New)
+    async fn take(&self, row: &ClaimRow) -> Result<Taken, Fault> {
+        Ok(Taken::New(row.ticket()))
     }
     async fn retake(&self, _: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
         Ok(None)
@@ -34,11 +34,11 @@ impl Ledger for Nothing {
     async fn find(&self, _: Scope, _: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault> {
         Ok(None)
     }
-    async fn write_signed(&self, _: &SignedTx, _: &[ClaimKey]) -> Result<(), Fault> {
+    async fn write_signed(&self, _: &SignedTx, _: &[Ticket]) -> Result<(), Fault> {
         self.0.fetch_add(1, Relaxed);
         Ok(())
     }
-    async fn resolve(&self, _: Scope, _: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+    async fn resolve(&self, _: Scope, _: &[(Ticket, Outcome)]) -> Result<(), Fault> {
         Ok(())
     }
     async fn open(&self, _: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
@@ -81,7 +81,8 @@ async fn main() {
                         let raw = PaymentPayload::new(offer.clone(), signed.payload);
                         let start = Instant::now();
                         let open = FacilitatorDyn::open(&*side, &raw, &offer).unwrap();
-                        let cx = SettleContext::new(open.claim().clone(), ledger.clone());
+                        let ticket = Ticket { key: open.claim().key.clone(), turn: 0 };
+                        let cx = SettleContext::new(open.claim().clone(), ticket, ledger.clone());
                         let outcome = open.settle(&cx).await.unwrap();
                         assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
                         took.push(start.elapsed());

@@ -18,10 +18,10 @@ use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U64, U256};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
-use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, NetworkId, SignedTx, Signer, Slot};
+use tollway_core::{Durable, Fault, LedgerHandle, NetworkId, SignedTx, Signer, Slot, Ticket};
 
 /// Most gaps filled at once.
 const MOST_FILLED: usize = 16;
@@ -41,6 +41,8 @@ pub(crate) struct Lane {
     /// Held by whoever sends.
     sending: tokio::sync::Mutex<()>,
     seats: AtomicUsize,
+    /// Under which the signer is held.
+    epoch: AtomicU64,
 }
 
 /// A settlement that has chosen a lane. Counts as long as it lives.
@@ -128,6 +130,7 @@ impl Lane {
             queue: Mutex::default(),
             sending: tokio::sync::Mutex::default(),
             seats: AtomicUsize::new(0),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -159,7 +162,7 @@ impl Lane {
         self: &Arc<Self>,
         order: &Order,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
     ) -> Result<Flight, NotSent> {
         let turn = self.turn.lock().await;
         let (flight, told) = self.queue_up(order, ledger, claims).await.map_err(NotSent::Fault)?;
@@ -187,15 +190,16 @@ impl Lane {
         self: &Arc<Self>,
         order: &Order,
         ledger: &LedgerHandle,
-        claims: &[ClaimKey],
+        claims: &[Ticket],
     ) -> Result<(Flight, oneshot::Receiver<Sent>), Fault> {
+        let epoch = self.hold(ledger).await?;
         let known = self.nonces().peek();
         let nonce = match known {
             Some(nonce) => nonce,
             None => self.pending().await?,
         };
         let (hash, bytes) = self.sign(order, nonce).await?;
-        let slot = Slot::new(self.network.clone(), self.address.to_checksum(None), Some(nonce));
+        let slot = Slot::new(self.network.clone(), self.address.to_checksum(None), Some(nonce)).with_epoch(epoch);
         let durable = ledger.signed(SignedTx::new(slot, hash.to_string(), bytes), claims).await?;
 
         // From here to the end nothing waits, so the nonce is taken and queued, or neither.
@@ -206,6 +210,15 @@ impl Lane {
         let queued = Queued { nonce, durable: durable.clone(), tell };
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(queued);
         Ok((Flight { hash, durable, watch, taken: false, _held: held }, told))
+    }
+
+    /// The signer's epoch, if it is this process that signs with it. Under a new one, others have signed meanwhile.
+    async fn hold(&self, ledger: &LedgerHandle) -> Result<u64, Fault> {
+        let epoch = ledger.hold(&self.network, &self.address.to_checksum(None)).await?;
+        if self.epoch.swap(epoch, Relaxed) != epoch {
+            self.nonces().forget();
+        }
+        Ok(epoch)
     }
 
     async fn sign(&self, order: &Order, nonce: u64) -> Result<(B256, Vec<u8>), Fault> {
@@ -264,7 +277,7 @@ impl Lane {
     }
 
     /// Fills nonces that others wait behind, after a refusal that was final or changed what is known of the nonces.
-    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) {
+    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) {
         for _ in 0..MOST_FILLED {
             if !self.fill_gap(order, ledger, claims).await {
                 return;
@@ -275,7 +288,7 @@ impl Lane {
     /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
     /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
     /// payment that was refused, which end soon.
-    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[ClaimKey]) -> bool {
+    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) -> bool {
         let turn = self.turn.lock().await;
         // Asked within the turn, since another payment may just have taken it.
         let gap = self.nonces().gap();

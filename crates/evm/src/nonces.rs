@@ -20,6 +20,12 @@ impl Nonces {
         self.free.first().copied().or(self.next)
     }
 
+    /// Forgets what is next: somebody else signed meanwhile. What is under way here stays so.
+    pub(crate) fn forget(&mut self) {
+        self.next = None;
+        self.free.clear();
+    }
+
     /// Takes the nonce that [`peek`](Self::peek) told.
     pub(crate) fn take(&mut self, nonce: u64) {
         if !self.free.remove(&nonce) {

@@ -7,7 +7,7 @@ use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
-use tollway_core::{ClaimKey, ClaimRow, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot};
+use tollway_core::{ClaimKey, ClaimRow, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settler, Slot, Ticket};
 
 /// Most blocks searched for a use of a nonce, and the least.
 const LONGEST_SEARCH: u64 = 20_000;
@@ -34,7 +34,7 @@ struct View {
 
 #[async_trait]
 impl Settler for Chain {
-    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
+    async fn reconcile(&self, open: &OpenSlot, ledger: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let Some(newest) = open.attempts.last() else { return Ok(Vec::new()) };
         let slot = &newest.tx().slot;
         let (Some(sequence), true) = (slot.sequence, slot.network == *self.name()) else { return Ok(Vec::new()) };
@@ -58,7 +58,7 @@ impl Settler for Chain {
         for (claim, used) in claims.iter().zip(&view.used) {
             match self.judge(&view, claim, *used).await {
                 Ok(Some(Outcome::Released(_))) if later(ledger, slot, &claim.row.claim.key).await? => {}
-                Ok(Some(outcome)) => outcomes.push((claim.row.claim.key.clone(), outcome)),
+                Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
                 Ok(None) => undecided = undecided.saturating_add(1),
                 Err(error) => return Err(self.rpc.fault("reading an open settlement", error)),
             }
@@ -79,11 +79,11 @@ impl Settler for Chain {
         let again =
             self.receipts(&hashes).await.map_err(|error| self.rpc.fault("reading an open settlement", error))?;
         if let Some(receipt) = again {
-            let done: Vec<ClaimKey> = outcomes.iter().map(|(key, _): &(ClaimKey, _)| key.clone()).collect();
+            let done: Vec<ClaimKey> = outcomes.iter().map(|(ticket, _): &(Ticket, _)| ticket.key.clone()).collect();
             for claim in claims.iter().filter(|claim| !done.contains(&claim.row.claim.key)) {
                 let since = self.since(&view.stamp, claim);
                 if let Ok(Some(outcome)) = conclude(&self.rpc, &claim.expect, &receipt, since).await {
-                    outcomes.push((claim.row.claim.key.clone(), outcome));
+                    outcomes.push((claim.row.ticket(), outcome));
                 }
             }
         }

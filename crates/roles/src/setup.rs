@@ -1,12 +1,14 @@
 //! What all three builders share: a registry, networks opened once, keys.
 
+use crate::MemoryLedger;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Network, NetworkId, NetworkPattern, Registry, RegistryError, SharedConfig, Signer,
+    BuildContext, CaipError, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
+    SharedConfig, Signer,
 };
 
 /// Why a role could not be set up. Every text says what to change.
@@ -155,6 +157,30 @@ impl Parts {
     pub(crate) fn has_signer(&self, id: &NetworkId) -> bool {
         let mut patterns = self.signers.iter().map(|(at, _)| at).chain(self.shared.signers.keys());
         patterns.any(|at| at.matches(id))
+    }
+}
+
+/// Where a role that keeps books keeps them.
+#[derive(Default)]
+pub(crate) enum Books {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In a ledger that was handed over.
+    Open(Arc<dyn Ledger>),
+    /// In one that is still to be opened.
+    Configured(LedgerConfig),
+}
+
+impl Books {
+    pub(crate) async fn open(self, parts: &Parts) -> Result<Arc<dyn Ledger>, SetupError> {
+        match self {
+            Self::Memory => Ok(Arc::new(MemoryLedger::new(parts.cx.clock.clone()))),
+            Self::Open(ledger) => Ok(ledger),
+            Self::Configured(LedgerConfig { kind, section, .. }) => {
+                Ok(parts.registry.ledger(&kind, Value::Object(section), parts.cx.clone()).await?)
+            }
+        }
     }
 }
 

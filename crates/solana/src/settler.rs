@@ -6,7 +6,7 @@ use crate::confirm::Fate;
 use crate::exact::claim_key;
 use crate::message::Transaction;
 use async_trait::async_trait;
-use tollway_core::{ClaimKey, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settled, Settler};
+use tollway_core::{Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settled, Settler, Ticket};
 
 /// What became of a payment whose transaction met this fate. `None` where nobody knows.
 pub(crate) fn outcome(fate: &Fate, signature: &str, payer: &str) -> Option<Outcome> {
@@ -27,7 +27,7 @@ pub(crate) fn outcome(fate: &Fate, signature: &str, payer: &str) -> Option<Outco
 
 #[async_trait]
 impl Settler for Chain {
-    async fn reconcile(&self, open: &OpenSlot, _: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
+    async fn reconcile(&self, open: &OpenSlot, _: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let mut outcomes = Vec::new();
         for attempt in open.attempts.iter().filter(|attempt| attempt.tx().slot.network == *self.rpc.network()) {
             // What was written down here was decoded before it was signed.
@@ -36,8 +36,9 @@ impl Settler for Chain {
             // What another mechanism expects is for whoever wrote it.
             let Some(row) = open.claims.iter().find(|row| row.claim.key == key) else { continue };
             let fate = self.finish(attempt, &transaction).await?;
-            outcomes
-                .extend(outcome(&fate, &attempt.tx().hash, row.claim.payer.address()).map(|outcome| (key, outcome)));
+            outcomes.extend(
+                outcome(&fate, &attempt.tx().hash, row.claim.payer.address()).map(|outcome| (row.ticket(), outcome)),
+            );
         }
         Ok(outcomes)
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tollway_core::erased::FacilitatorDyn;
 use tollway_core::{
-    Amount, Caller, Facilitator, Failure, Fault as CoreFault, LedgerHandle, Network, Outcome, PaymentPayload,
-    PaymentRequirements, Rejected, Scope, Settled, Verified,
+    Amount, Caller, Facilitator, Failure, Fault as CoreFault, Network, Outcome, PaymentPayload, PaymentRequirements,
+    Rejected, Settled, Verified,
 };
 use tollway_devnet::solana::accounts as dev;
 use tollway_devnet::solana::{Devnet, DevnetBuilder, Fault, PYUSD, Slots, Token, USDC};
@@ -80,8 +80,7 @@ impl World {
     async fn settle(&self, payment: &PaymentPayload, offer: &PaymentRequirements) -> Result<Outcome, Failure> {
         let open = FacilitatorDyn::open(&*self.side, payment, offer)?;
         open.check()?;
-        let handle = LedgerHandle::new(self.ledger.clone(), Scope::Facilitator);
-        open.settle(&tollway_core::SettleContext::new(open.claim().clone(), handle)).await
+        open.settle(&tollway_testkit::fixtures::taken(self.ledger.clone(), open.claim(), payment, offer).await).await
     }
 
     fn earned(&self) -> u64 {
@@ -383,8 +382,7 @@ async fn at_the_expiry_edge_nothing_is_given_up_that_could_still_land() {
             let (payment, offer) = (payment.clone(), offer.clone());
             tokio::spawn(async move {
                 let open = FacilitatorDyn::open(&*side, &payment, &offer).unwrap();
-                let handle = LedgerHandle::new(ledger, Scope::Facilitator);
-                open.settle(&tollway_core::SettleContext::new(open.claim().clone(), handle)).await
+                open.settle(&tollway_testkit::fixtures::taken(ledger, open.claim(), &payment, &offer).await).await
             })
         };
         // A second at a time, as slots pass, until the edge; then the node takes transactions again.

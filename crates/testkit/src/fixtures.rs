@@ -3,9 +3,10 @@
 use crate::chain::{COIN, FakePayload};
 use serde_json::Value;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use tollway_core::{
-    AccountId, Amount, Caller, Claim, ClaimKey, ClaimRow, NetworkId, PaymentPayload, PaymentRequired,
-    PaymentRequirements, ResourceInfo, Scope, SignedTx, Slot, codes,
+    AccountId, Amount, Caller, Claim, ClaimKey, ClaimRow, Ledger, LedgerHandle, NetworkId, PaymentPayload,
+    PaymentRequired, PaymentRequirements, ResourceInfo, Scope, SettleContext, SignedTx, Slot, codes,
 };
 
 /// A network's name.
@@ -47,17 +48,38 @@ pub fn caller(token: &str) -> Caller {
     Caller::new(token)
 }
 
+/// The caller of [`row`]: a token names one payment.
+pub fn caller_of(name: &str, token: &str) -> Caller {
+    caller(&format!("{token} of {name}"))
+}
+
 /// The claim of the payment called `name`, by `alice` on `fake:fixture`.
 pub fn claim(name: &str) -> Claim {
     let network = network("fake:fixture");
     Claim::new(ClaimKey::new(&network, "fixture", &[name]), AccountId::new(network, "alice"))
 }
 
-/// A row for the payment called `name`, taken by the caller with that token.
+/// A row for the payment called `name`, taken by the caller who says `token` for it: [`caller_of`].
 pub fn row(scope: Scope, name: &str, token: &str) -> ClaimRow {
     let offer = offer("fake:fixture");
     let raw = fake_payment(&offer, &FakePayload::new("alice", name, &offer));
-    ClaimRow::new(scope, claim(name), raw, offer, caller(token))
+    ClaimRow::new(scope, claim(name), raw, offer, caller_of(name, token))
+}
+
+/// Takes a payment's claim for a nameless caller, as a facilitator does before it settles.
+///
+/// # Panics
+/// The ledger does not answer, or somebody has the claim.
+pub async fn taken(
+    ledger: Arc<dyn Ledger>,
+    claim: &Claim,
+    raw: &PaymentPayload,
+    offer: &PaymentRequirements,
+) -> SettleContext {
+    let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), Caller::ANONYMOUS);
+    let answer = ledger.take(&row).await.unwrap_or_else(|why| panic!("{why}"));
+    let ticket = answer.ticket().unwrap_or_else(|| panic!("{} is taken", claim.key));
+    SettleContext::new(claim.clone(), ticket, LedgerHandle::new(ledger, Scope::Facilitator))
 }
 
 /// A signed transaction of `signer` at a place in its order, if it has one.

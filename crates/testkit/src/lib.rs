@@ -18,7 +18,7 @@ pub use chain::{
 pub use clock::FakeClock;
 pub use conformance::{Chapter, Conformance, Sample, conformance};
 pub use facilitator::{Answer, Call, FakeFacilitator, Lie};
-pub use ledger::ledger_suite;
+pub use ledger::{SharedLedger, ledger_suite, shared_ledger_suite};
 pub use report::{Failure, Report};
 pub use request::FakeRequest;
 pub use secrets::FakeSecrets;

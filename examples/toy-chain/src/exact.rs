@@ -96,7 +96,7 @@ impl SchemeFacilitator for Side {
         let slot = Slot::new(offer.network.clone(), "teller", None);
         let tx = SignedTx::new(slot, format!("tx/{}", claim.key), payment.payload.text(offer));
         // Written down first, sent second: sending takes nothing but the proof that the ledger has it.
-        let durable = cx.ledger.signed(tx, std::slice::from_ref(&claim.key)).await?;
+        let durable = cx.ledger.signed(tx, std::slice::from_ref(&cx.ticket)).await?;
         Ok(books().send(&durable, claim, offer))
     }
 }

@@ -79,10 +79,11 @@ impl FacilitatorHook for Watch {
     async fn settled(&self, _: &PaymentPayload, offer: &PaymentRequirements, result: &Result<Outcome>) {
         let ms = self.lap();
         let (outcome, transaction) = match result {
-            Ok(Outcome::Settled(settled)) => ("settled".to_owned(), settled.transaction.clone()),
+            Ok(Outcome::Settled(settled) | Outcome::Included(settled) | Outcome::Undelivered(settled)) => {
+                ("settled".to_owned(), settled.transaction.clone())
+            }
             Ok(Outcome::Pending { transaction }) => ("pending".to_owned(), transaction.clone()),
             Ok(Outcome::Released(why)) => (why.to_string(), why.transaction.clone().unwrap_or_default()),
-            Ok(Outcome::Undelivered(_)) => ("undelivered".to_owned(), String::new()),
             Err(why) => (why.to_string(), String::new()),
         };
         self.tell(Step::Settle { ms, network: offer.network.to_string(), outcome, transaction });

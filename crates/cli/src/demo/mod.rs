@@ -1,11 +1,10 @@
 //! `tollway demo`: every part of one paid request, on real parts, in this process.
 
-mod chain;
 mod hooks;
 mod step;
 mod world;
 
-use chain::DemoChain;
+use crate::chain::DemoChain;
 use clap::Args;
 use std::time::Instant;
 use step::{ChainSummary, Show, Step, Summary};

@@ -1,6 +1,6 @@
 //! What the demo says: one [`Step`] at a time, for a person or as a line of JSON.
 
-use super::chain::Facts;
+use crate::chain::Facts;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;

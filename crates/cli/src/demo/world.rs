@@ -1,9 +1,9 @@
 //! The parts of the demo: facilitator, paid server and client, each as a program of its own would set them up.
 
 use super::DemoArgs;
-use super::chain::{self, DemoChain, Facts};
 use super::hooks::Watch;
 use super::step::{Running, Step};
+use crate::chain::{self, DemoChain, Facts};
 use axum::Router;
 use axum::routing::get;
 use std::sync::Arc;

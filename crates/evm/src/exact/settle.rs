@@ -19,7 +19,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tollway_core::{
-    ClaimKey, ErrorCode, Failure, Fault, FaultKind, NetworkId, Outcome, Payment, Rejected, Result, SettleContext,
+    ErrorCode, Failure, Fault, FaultKind, NetworkId, Outcome, Payment, Rejected, Result, SettleContext, Ticket,
 };
 
 /// How often a transaction is signed anew for a node that refuses it.
@@ -56,7 +56,7 @@ pub(crate) async fn carry_out(
     expect: &Expected,
     cx: &SettleContext,
 ) -> Result<Outcome> {
-    let claims = [cx.claim.key.clone()];
+    let claims = [cx.ticket.clone()];
     let mut attempts = 0;
     let sent = send(chain, lane, &mut order, &mut attempts, cx, &claims).await;
     if attempts > 1 || sent.is_err() {
@@ -74,7 +74,7 @@ async fn send(
     order: &mut Order,
     attempts: &mut usize,
     cx: &SettleContext,
-    claims: &[ClaimKey],
+    claims: &[Ticket],
 ) -> Result<Flight> {
     loop {
         *attempts += 1;

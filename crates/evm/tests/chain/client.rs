@@ -46,7 +46,7 @@ async fn a_client_can_tell_what_became_of_a_payment() {
     assert_eq!(standing(&spent).await, Standing::Open);
 
     let open = FacilitatorDyn::open(&*world.side, &spent, &offer).unwrap();
-    let cx = tollway_core::SettleContext::new(open.claim().clone(), world.handle());
+    let cx = tollway_testkit::fixtures::taken(world.ledger.clone(), open.claim(), &spent, &offer).await;
     settled(open.settle(&cx).await);
     assert_eq!((standing(&spent).await, standing(&unused).await), (Standing::Spent, Standing::Open));
 

@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tollway_core::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use tollway_core::{
-    Amount, Caller, ClaimRow, Failure, Ledger as _, Network as _, Outcome, PaymentPayload, PaymentRequirements,
-    Rejected, ResourceInfo, Scope, SettleContext, Standing, SupportedKind, Taken, Verified,
+    Amount, Failure, Network as _, Outcome, PaymentPayload, PaymentRequirements, Rejected, ResourceInfo, Standing,
+    SupportedKind, Verified,
 };
 use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, NO_ALLOWANCE, PAY_TO, POOR, STRANGER};
 use tollway_devnet::contracts::addresses::*;
@@ -60,16 +60,14 @@ async fn settle(
     let open = side.open(raw, offer)?;
     open.check()?;
     let claim = open.claim().clone();
-    let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), Caller::ANONYMOUS);
-    assert_eq!(world.ledger.take(&row).await.unwrap(), Taken::New);
-    let handle = world.handle();
-    let result = open.settle(&SettleContext::new(claim.clone(), handle.clone())).await;
+    let cx = tollway_testkit::fixtures::taken(world.ledger.clone(), &claim, raw, offer).await;
+    let result = open.settle(&cx).await;
     let written = match &result {
         Ok(outcome) => outcome.clone(),
         Err(Failure::Rejected(rejected)) => Outcome::Released(rejected.clone()),
         Err(Failure::Fault(_)) => Outcome::Released(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR)),
     };
-    handle.resolve(&[(claim.key, written)]).await.unwrap();
+    cx.ledger.resolve(&[(cx.ticket, written)]).await.unwrap();
     result
 }
 

@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollway_core::erased::FacilitatorDyn;
 use tollway_core::{
-    Amount, Caller, ClaimKey, ClaimRow, Clock, Failure, Fault, FaultKind, Found, Ledger, LedgerHandle, Network as _,
-    OpenSlot, Outcome, PaymentPayload, PaymentRequirements, Rejected, Scope, SettleContext, Settled, SignedTx, Signer,
-    Taken, Verified,
+    Amount, ClaimKey, ClaimRow, Clock, Failure, Fault, FaultKind, Found, Ledger, LedgerHandle, Network as _, OpenSlot,
+    Outcome, PaymentPayload, PaymentRequirements, Rejected, Scope, Settled, SignedTx, Signer, Taken, Ticket, Verified,
 };
 use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, PAY_TO};
 use tollway_devnet::contracts::addresses::USDC;
@@ -101,10 +100,8 @@ impl World {
         let (raw, offer) = payment.wire();
         let open = FacilitatorDyn::open(&*self.side, &raw, &offer)?;
         let claim = open.claim().clone();
-        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), Caller::ANONYMOUS);
-        assert_eq!(self.ledger.take(&row).await.unwrap(), Taken::New);
-        let handle = self.handle();
-        let result = open.settle(&SettleContext::new(claim.clone(), handle.clone())).await;
+        let cx = tollway_testkit::fixtures::taken(self.ledger.clone(), &claim, &raw, &offer).await;
+        let result = open.settle(&cx).await;
         let written = match &result {
             Ok(outcome) => outcome.clone(),
             Err(Failure::Rejected(rejected)) => Outcome::Released(rejected.clone()),
@@ -113,7 +110,7 @@ impl World {
                 Outcome::Released(Rejected::new(tollway_core::codes::UNEXPECTED_SETTLE_ERROR))
             }
         };
-        handle.resolve(&[(claim.key, written)]).await.unwrap();
+        cx.ledger.resolve(&[(cx.ticket, written)]).await.unwrap();
         result
     }
 
@@ -307,7 +304,7 @@ type Row = (ClaimRow, Option<Outcome>);
 #[derive(Default)]
 pub(crate) struct Books {
     rows: Mutex<BTreeMap<ClaimKey, Row>>,
-    signed: Mutex<Vec<(SignedTx, Vec<ClaimKey>)>>,
+    signed: Mutex<Vec<(SignedTx, Vec<Ticket>)>>,
     trouble: AtomicU8,
 }
 
@@ -343,8 +340,10 @@ impl Ledger for Books {
         if rows.contains_key(&row.claim.key) {
             return Ok(Taken::Foreign);
         }
-        rows.insert(row.claim.key.clone(), (row.clone(), None));
-        Ok(Taken::New)
+        let row = row.clone().with_turn(1);
+        let ticket = row.ticket();
+        rows.insert(row.claim.key.clone(), (row, None));
+        Ok(Taken::New(ticket))
     }
 
     async fn retake(&self, _: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
@@ -355,7 +354,7 @@ impl Ledger for Books {
         Ok(None)
     }
 
-    async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
+    async fn write_signed(&self, tx: &SignedTx, claims: &[Ticket]) -> Result<(), Fault> {
         let trouble = self.trouble.swap(Trouble::None as u8, SeqCst);
         if trouble == Trouble::Fails as u8 {
             return Err(Fault::new(FaultKind::Unreachable, "the store is gone"));
@@ -367,9 +366,9 @@ impl Ledger for Books {
         Ok(())
     }
 
-    async fn resolve(&self, _: Scope, outcomes: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+    async fn resolve(&self, _: Scope, outcomes: &[(Ticket, Outcome)]) -> Result<(), Fault> {
         let mut rows = self.rows.lock().unwrap();
-        for (key, outcome) in outcomes {
+        for (Ticket { key, .. }, outcome) in outcomes {
             if matches!(outcome, Outcome::Released(_)) {
                 rows.remove(key);
             } else if let Some((_, known)) = rows.get_mut(key)
@@ -383,8 +382,10 @@ impl Ledger for Books {
 
     async fn open(&self, _: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
         let rows = self.rows.lock().unwrap();
-        let open = |key: &ClaimKey| {
-            rows.get(key).filter(|(_, outcome)| !matches!(outcome, Some(Outcome::Settled(_)))).map(|(row, _)| row)
+        let open = |ticket: &Ticket| {
+            rows.get(&ticket.key)
+                .filter(|(_, outcome)| !matches!(outcome, Some(Outcome::Settled(_))))
+                .map(|(row, _)| row)
         };
         let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
         for (tx, claims) in &*self.signed.lock().unwrap() {

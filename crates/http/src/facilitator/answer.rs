@@ -61,7 +61,7 @@ pub(super) fn verified(result: Result<Verified>) -> Response {
 pub(super) fn settled(result: Result<Outcome>, offer: &PaymentRequirements) -> Response {
     let network = || offer.network.clone();
     match result {
-        Ok(Outcome::Settled(settled) | Outcome::Undelivered(settled)) => {
+        Ok(Outcome::Settled(settled) | Outcome::Included(settled) | Outcome::Undelivered(settled)) => {
             let mut response = SettleResponse::settled(network(), settled.transaction, settled.payer);
             response.amount = settled.amount;
             response.extra = settled.extra;
@@ -77,10 +77,11 @@ pub(super) fn settled(result: Result<Outcome>, offer: &PaymentRequirements) -> R
         }
         Ok(Outcome::Released(why)) | Err(Failure::Rejected(why)) => {
             let Rejected { code, message, payer, transaction, .. } = why;
+            let status = if code == codes::IDEMPOTENCY_KEY_REUSED { StatusCode::CONFLICT } else { StatusCode::OK };
             let mut response = SettleResponse::failed(network(), code, transaction.unwrap_or_default());
             response.error_message = message;
             response.payer = payer;
-            ok(&response)
+            with_status(status, &response)
         }
         Err(Failure::Fault(why)) => fault(&why, true),
     }
@@ -95,8 +96,12 @@ pub(super) fn supported(result: Result<SupportedResponse>) -> Response {
 }
 
 fn ok<T: Serialize>(response: &T) -> Response {
+    with_status(StatusCode::OK, response)
+}
+
+fn with_status<T: Serialize>(status: StatusCode, response: &T) -> Response {
     match serde_json::to_string(response) {
-        Ok(body) => status::json_text(StatusCode::OK, body),
+        Ok(body) => status::json_text(status, body),
         Err(why) => {
             tracing::error!(%why, "an answer could not be written as JSON");
             status::internal()

@@ -261,6 +261,12 @@ async fn the_idempotency_key_is_the_caller() {
     for other in [None, Some("fedcba9876543210fedcba9876543210"), Some(&*"k".repeat(256))] {
         assert_eq!(settle(other).await["errorReason"], "duplicate_settlement", "{other:?}");
     }
+    // The same key with another payment is a conflict.
+    let other = self::order(&network, "another", Script::well()).to_string();
+    let request = plain_client().unwrap().post(site.at("/settle")).header("idempotency-key", key).body(other);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert_eq!(answer.json::<Value>().await.unwrap()["errorReason"], "idempotency_key_reused");
     assert_eq!(FakeChain::at(&network).auditor().transfers().len(), 1);
 }
 

@@ -1,22 +1,28 @@
 //! Builds a [`LocalFacilitator`] out of plug-ins.
 
-use super::{Engine, FacilitatorHook, LocalFacilitator, Served};
-use crate::MemoryLedger;
-use crate::setup::{Setup, SetupError, shared_methods};
+use super::{Engine, FacilitatorHook, LocalFacilitator, Served, keeper};
+use crate::setup::{Books, Setup, SetupError, shared_methods};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tollway_core::{FacilitatorConfig, Ledger, LedgerHandle, PartKind, Scope};
+use std::time::Duration;
+use tollway_core::{FacilitatorConfig, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, Scope};
+
+/// How often open settlements are looked after, if nothing else is said.
+const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+/// How long a settlement in another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Collects what a [`LocalFacilitator`] needs.
 #[derive(Default)]
 pub struct LocalFacilitatorBuilder {
     setup: Setup,
     name: Option<String>,
-    ledger: Option<Arc<dyn Ledger>>,
+    books: Books,
     extensions: BTreeMap<String, Value>,
     hooks: Vec<Arc<dyn FacilitatorHook>>,
+    reconcile_every: Option<Duration>,
 }
 
 impl fmt::Debug for LocalFacilitatorBuilder {
@@ -32,6 +38,7 @@ impl LocalFacilitatorBuilder {
     pub fn config(mut self, config: FacilitatorConfig) -> Self {
         self.setup.shared = config.shared;
         self.extensions = config.extensions;
+        self.books = config.ledger.map_or(Books::Memory, Books::Configured);
         self
     }
 
@@ -43,13 +50,31 @@ impl LocalFacilitatorBuilder {
 
     /// Keeps claims and signed transactions here; in memory if left out.
     pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+        self.books = Books::Open(ledger);
+        self
+    }
+
+    /// Keeps claims and signed transactions in a registered ledger, such as `sqlite`, with the section it reads.
+    pub fn ledger_at(mut self, kind: &str, section: Object) -> Self {
+        self.books = Books::Configured(LedgerConfig::new(kind, section));
         self
     }
 
     /// Adds a registered extension, with the section it reads.
     pub fn extension(mut self, key: &str, section: Value) -> Self {
         self.extensions.insert(key.to_owned(), section);
+        self
+    }
+
+    /// How often settlements that a crash or a time-out left open are looked after; every 10 seconds if left out. It is
+    /// done once at the start in any case.
+    pub fn reconcile_every(mut self, every: Duration) -> Self {
+        match every.is_zero() {
+            true => drop(self.setup.note(Err::<(), _>(SetupError::Setting(
+                "open settlements cannot be looked after every 0 seconds; say how often".to_owned(),
+            )))),
+            false => self.reconcile_every = Some(every),
+        }
         self
     }
 
@@ -85,16 +110,17 @@ impl LocalFacilitatorBuilder {
         for (key, section) in self.extensions {
             extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
         }
-        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
-        Ok(LocalFacilitator {
-            engine: Arc::new(Engine {
-                name: self.name.unwrap_or_else(|| "local".to_owned()),
-                sides,
-                extensions,
-                hooks: self.hooks,
-                ledger: LedgerHandle::new(ledger, Scope::Facilitator),
-                under_way: Mutex::new(HashMap::new()),
-            }),
-        })
+        let ledger = self.books.open(&parts).await?;
+        let engine = Arc::new(Engine {
+            name: self.name.unwrap_or_else(|| "local".to_owned()),
+            sides,
+            extensions,
+            hooks: self.hooks,
+            ledger: LedgerHandle::new(ledger, Scope::Facilitator),
+            under_way: Mutex::default(),
+            patience: PATIENCE,
+        });
+        keeper::start(&engine, self.reconcile_every.unwrap_or(RECONCILE_EVERY));
+        Ok(LocalFacilitator { engine })
     }
 }

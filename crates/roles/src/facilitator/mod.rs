@@ -1,20 +1,23 @@
 //! The facilitator engine: decode, match, dispatch; claim before settling, settle in a task of its own.
 
 mod builder;
+mod elsewhere;
 mod hooks;
+mod keeper;
+mod known;
 mod settle;
 
 pub use builder::LocalFacilitatorBuilder;
 pub use hooks::FacilitatorHook;
 
 use async_trait::async_trait;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
+use std::time::Duration;
 use tollway_core::erased::{FacilitatorDyn, OpenPayment};
 use tollway_core::{
-    Caller, ClaimKey, Facilitator, FacilitatorExtension, LedgerHandle, Network, NetworkId, Outcome, PaymentPayload,
+    Caller, Facilitator, FacilitatorExtension, LedgerHandle, Network, NetworkId, Outcome, PaymentPayload,
     PaymentRequirements, Rejected, Reply, Result, SupportedKind, SupportedResponse, Verified, X402_VERSION, codes,
 };
 
@@ -38,7 +41,9 @@ struct Engine {
     hooks: Vec<Arc<dyn FacilitatorHook>>,
     ledger: LedgerHandle,
     /// Settlements under way here, so that the same caller asking again waits for the one answer.
-    under_way: Mutex<HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>>,
+    under_way: Mutex<settle::UnderWay>,
+    /// How long a settlement in another process is waited for.
+    patience: Duration,
 }
 
 struct Served {

@@ -1,27 +1,30 @@
-//! Settlement and reconciliation: the claim is taken, the scheme runs in a task of its own, the outcome is written.
+//! Settlement: the claim is taken, the scheme runs in a task of its own, the outcome is written.
 
-use super::{Engine, LocalFacilitator, check};
+use super::{Engine, check};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinError;
+use tollway_core::erased::OpenPayment;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, OpenSlot, Outcome, PaymentPayload,
-    PaymentRequirements, Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, codes,
+    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, Outcome, PaymentPayload, PaymentRequirements,
+    Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, Ticket, codes,
 };
 
-/// Open slots looked at in one go by the reconciler.
-const RECONCILE_LIMIT: usize = 4096;
-
-fn duplicate() -> Rejected {
-    Rejected::new(codes::DUPLICATE_SETTLEMENT).because("this payment was presented before")
-}
-
-type UnderWay = std::collections::HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>;
+pub(super) type UnderWay = std::collections::HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>;
 
 /// Marks a settlement as under way; ends when the scheme does, by a panic too.
 struct Running<'a> {
     engine: &'a Engine,
     key: ClaimKey,
+    tell: watch::Sender<Option<Outcome>>,
+}
+
+impl<'a> Running<'a> {
+    fn new(engine: &'a Engine, key: ClaimKey) -> Self {
+        let (tell, receiver) = watch::channel(None);
+        engine.under_way().insert(key.clone(), receiver);
+        Self { engine, key, tell }
+    }
 }
 
 impl Drop for Running<'_> {
@@ -41,7 +44,7 @@ pub(super) async fn settle(
     let taken = Arc::new(OnceLock::new());
     let mark = taken.clone();
     let task = tokio::spawn(async move {
-        let result = own.settle(&raw, &offer, caller, &mark).await;
+        let result = own.settle(&raw, &offer, caller, &mark).await.map(told);
         for hook in &own.hooks {
             hook.settled(&raw, &offer, &result).await;
         }
@@ -53,20 +56,28 @@ pub(super) async fn settle(
     }
 }
 
+/// What is in a block is settled to whoever asks. That it stays so is the reconciler's business.
+fn told(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Included(settled) => Outcome::Settled(settled),
+        outcome => outcome,
+    }
+}
+
 impl Engine {
     async fn settle(
         &self,
         raw: &PaymentPayload,
         offer: &PaymentRequirements,
         caller: Caller,
-        taken: &OnceLock<ClaimKey>,
+        taken: &OnceLock<Ticket>,
     ) -> Result<Outcome> {
         for hook in &self.hooks {
             hook.before_settle(raw, offer).await?;
         }
         let payment = self.dispatch(raw, offer)?.open(raw, offer)?;
         let claim = payment.claim().clone();
-        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), offer.clone(), caller);
+        let row = ClaimRow::new(Scope::Facilitator, claim, raw.clone(), offer.clone(), caller);
         // Local checks come before the claim is taken: garbage must not occupy somebody else's.
         if let Err(refused) = check(&*payment, raw, offer) {
             // A payment that ended since it was settled is still answered to whoever settled it.
@@ -75,62 +86,48 @@ impl Engine {
                 _ => Err(refused.into()),
             };
         }
-        if self.ledger.take(&row).await? != Taken::New {
-            return self.known(&row).await?.ok_or_else(|| duplicate().into());
+        let ticket = match self.ledger.take(&row).await? {
+            Taken::New(ticket) => ticket,
+            Taken::TokenReused => return Err(reused().into()),
+            _ => return self.known(&row).await?.ok_or_else(|| duplicate().into()),
+        };
+        let _ = taken.set(ticket.clone());
+        self.finish(&*payment, row.with_turn(ticket.turn)).await
+    }
+
+    /// Settles a claim that is ours, and writes what came of it.
+    pub(super) async fn finish(&self, payment: &dyn OpenPayment, row: ClaimRow) -> Result<Outcome> {
+        let running = Running::new(self, row.claim.key.clone());
+        let mut cx = SettleContext::new(row.claim.clone(), row.ticket(), self.ledger.clone());
+        let mut result = payment.settle(&cx).await;
+        if held_elsewhere(&result) {
+            result = self.settle_elsewhere(payment, &row, &mut cx, result).await;
         }
-        let _ = taken.set(claim.key.clone());
-        let (sender, receiver) = watch::channel(None);
-        self.under_way().insert(claim.key.clone(), receiver);
-        let _running = Running { engine: self, key: claim.key.clone() };
-        let cx = SettleContext::new(claim, self.ledger.clone());
-        let result = payment.settle(&cx).await;
-        sender.send_replace(Some(self.write(&cx.claim.key, &result).await));
-        if matches!(result, Ok(Outcome::Settled(_))) {
+        running.tell.send_replace(Some(self.write(&cx.ticket, &result).await));
+        if matches!(result, Ok(Outcome::Settled(_) | Outcome::Included(_))) {
             for extension in &self.extensions {
-                extension.observe(Stage::Settled, raw, offer).await;
+                extension.observe(Stage::Settled, &row.raw, &row.offer).await;
             }
         }
         result
     }
 
-    /// What the books say to whoever presents a payment that is in them; `None` if it is not. The same caller, with the
-    /// same purchase, gets its outcome. A caller without a token is taken for the one whose answer was "pending", once:
-    /// the reference implementation has no way to say who it is.
-    async fn known(&self, row: &ClaimRow) -> Result<Option<Outcome>> {
-        let key = &row.claim.key;
-        let Some(found) = self.ledger.find(key).await? else { return Ok(None) };
-        if !found.row.is_same_purchase(row) {
-            return Err(duplicate().into());
-        }
-        let nameless = found.row.caller.token().is_none() && row.caller.token().is_none();
-        match found.outcome {
-            Some(Outcome::Pending { transaction }) if nameless => match self.ledger.retake(row).await? {
-                Some(_) => self.look_again(key, transaction).await.map(Some),
-                None => Err(duplicate().into()),
-            },
-            _ if !found.row.caller.is(&row.caller) => Err(duplicate().into()),
-            Some(Outcome::Pending { transaction }) => self.look_again(key, transaction).await.map(Some),
-            Some(outcome) => Ok(Some(outcome)),
-            None => self.join(key).await.map(Some),
-        }
-    }
-
     /// A scheme or a hook panicked. If nothing was signed, nothing was sent and the claim is free; else the chain knows.
-    async fn after_panic(&self, taken: Option<&ClaimKey>, why: JoinError) -> Result<Outcome> {
+    async fn after_panic(&self, taken: Option<&Ticket>, why: JoinError) -> Result<Outcome> {
         let fault = Fault::new(FaultKind::Internal, "settling ended abnormally").source(why);
-        let Some(key) = taken else { return Err(fault.into()) };
-        let (outcome, fault) = match self.ledger.find(key).await? {
+        let Some(ticket) = taken else { return Err(fault.into()) };
+        let (outcome, fault) = match self.ledger.find(&ticket.key).await? {
             Some(Found { outcome: Some(_), .. }) | None => return Err(fault.maybe_sent().into()),
             Some(Found { slot: None, .. }) => (Outcome::Released(Rejected::new(codes::UNEXPECTED_SETTLE_ERROR)), fault),
             Some(_) => (Outcome::Pending { transaction: String::new() }, fault.maybe_sent()),
         };
-        self.ledger.resolve(&[(key.clone(), outcome)]).await?;
+        self.ledger.resolve(&[(ticket.clone(), outcome)]).await?;
         Err(fault.into())
     }
 
     /// Writes what came of a settlement. A store that fails here leaves the row open: the reconciler finds it, and
     /// the answer given is still true.
-    async fn write(&self, key: &ClaimKey, result: &Result<Outcome>) -> Outcome {
+    async fn write(&self, ticket: &Ticket, result: &Result<Outcome>) -> Outcome {
         let outcome = match result {
             Ok(outcome) => outcome.clone(),
             Err(Failure::Rejected(rejected)) => Outcome::Released(rejected.clone()),
@@ -140,98 +137,27 @@ impl Engine {
             // The transaction's hash is with the ledger's attempts, if it was signed.
             Err(Failure::Fault(_)) => Outcome::Pending { transaction: String::new() },
         };
-        if let Err(why) = self.ledger.resolve(&[(key.clone(), outcome.clone())]).await {
-            tracing::error!(%key, %why, "the outcome of a settlement could not be written; it stays open");
+        if let Err(why) = self.ledger.resolve(&[(ticket.clone(), outcome.clone())]).await {
+            tracing::error!(key = %ticket.key, %why, "the outcome of a settlement could not be written; it stays open");
         }
         outcome
     }
 
-    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+    pub(super) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         // A map of receivers is whole whatever panicked while it was locked.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The same caller asks while its settlement runs: wait for that one.
-    async fn join(&self, key: &ClaimKey) -> Result<Outcome> {
-        let receiver = self.under_way().get(key).cloned();
-        let outcome = match receiver {
-            // The sender gone without an outcome means that nobody knows.
-            Some(mut receiver) => receiver.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone()),
-            None => None,
-        };
-        match outcome {
-            Some(Outcome::Pending { transaction }) => self.look_again(key, transaction).await,
-            Some(outcome) => Ok(outcome),
-            None => self.look_again(key, String::new()).await,
-        }
-    }
-
-    /// Looks at the chain again for a claim whose outcome is unknown. Never sends anything but identical bytes.
-    async fn look_again(&self, key: &ClaimKey, transaction: String) -> Result<Outcome> {
-        let ours = self.ledger.find(key).await?.and_then(|found| found.slot);
-        let transaction = match &ours {
-            Some(slot) => slot.attempts.last().map_or(transaction, |attempt| attempt.tx().hash.clone()),
-            None => transaction,
-        };
-        if let Some(slot) = &ours {
-            let found = self.reconcile_slot(slot).await.unwrap_or_else(|why| {
-                tracing::warn!(%key, %why, "a pending settlement could not be looked at");
-                Vec::new()
-            });
-            if let Some((_, outcome)) = found.into_iter().find(|(found, _)| found == key) {
-                return Ok(outcome);
-            }
-        }
-        let pending = Outcome::Pending { transaction };
-        self.ledger.resolve(&[(key.clone(), pending.clone())]).await?;
-        match &pending {
-            Outcome::Pending { transaction } if transaction.is_empty() => {
-                Err(Fault::new(FaultKind::Unreachable, "the settlement has not been signed yet; ask again")
-                    .maybe_sent()
-                    .into())
-            }
-            _ => Ok(pending),
-        }
-    }
-
-    async fn reconcile_slot(&self, slot: &OpenSlot) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
-        let Some(network) = slot.attempts.first().map(|attempt| &attempt.tx().slot.network) else {
-            return Ok(Vec::new());
-        };
-        let settler = self.sides.get(network).and_then(|served| served.network.settler()).ok_or_else(|| {
-            Fault::new(
-                FaultKind::Configuration,
-                format!("{network} has open settlements and is not configured to settle"),
-            )
-        })?;
-        let outcomes = settler.reconcile(slot, &self.ledger).await?;
-        self.ledger.resolve(&outcomes).await?;
-        Ok(outcomes)
-    }
 }
 
-impl LocalFacilitator {
-    /// Finishes what a crash or a time-out left open: rebroadcasts identical bytes or reads outcomes from the chain.
-    /// Call it at start and from time to time. Returns how many claims ended.
-    ///
-    /// # Errors
-    /// The ledger could not be read. A network that cannot be asked is logged and left for the next time.
-    pub async fn reconcile(&self) -> Result<usize, Fault> {
-        let mut ended = 0usize;
-        for slot in self.engine.ledger.open(RECONCILE_LIMIT).await? {
-            // A settlement that runs right now ends itself.
-            let runs = slot.claims.iter().any(|row| self.engine.under_way().contains_key(&row.claim.key));
-            if runs {
-                continue;
-            }
-            match self.engine.reconcile_slot(&slot).await {
-                Ok(outcomes) => {
-                    let certain = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Pending { .. }));
-                    ended = ended.saturating_add(certain.count());
-                }
-                Err(why) => tracing::warn!(%why, "a slot could not be reconciled"),
-            }
-        }
-        Ok(ended)
-    }
+pub(super) fn held_elsewhere(result: &Result<Outcome>) -> bool {
+    matches!(result, Err(Failure::Fault(Fault { held_elsewhere: Some(_), .. })))
+}
+
+pub(super) fn duplicate() -> Rejected {
+    Rejected::new(codes::DUPLICATE_SETTLEMENT).because("this payment was presented before")
+}
+
+pub(super) fn reused() -> Rejected {
+    Rejected::new(codes::IDEMPOTENCY_KEY_REUSED)
+        .because("this Idempotency-Key was sent with another payment; take a new one")
 }

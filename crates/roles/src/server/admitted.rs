@@ -295,8 +295,8 @@ impl Deal {
                 guard.resolve(Outcome::Pending { transaction }).await;
                 Err(refusal)
             }
-            Ok(Outcome::Undelivered(_)) => Err(internal(
-                Fault::new(FaultKind::Invalid, "a facilitator answered with a server's state").maybe_sent(),
+            Ok(Outcome::Undelivered(_) | Outcome::Included(_)) => Err(internal(
+                Fault::new(FaultKind::Invalid, "a facilitator answered with a state of the books").maybe_sent(),
             )),
             Err(Failure::Fault(why)) => {
                 let refusal = self.unavailable(&why);

@@ -3,16 +3,15 @@
 use super::live::SyncError;
 use super::offers::ReadyWay;
 use super::{Engine, ReadyRoute, ResourceServer, Route, ServerHook};
-use crate::MemoryLedger;
-use crate::setup::{Parts, Setup, SetupError, shared_methods};
+use crate::setup::{Books, Parts, Setup, SetupError, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::{
-    Facilitator, FacilitatorSelector, Ledger, LedgerHandle, PartKind, ResourceInfo, RouteConfig, Scope, ServerConfig,
-    ServerExtension,
+    Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, ResourceInfo, RouteConfig,
+    Scope, ServerConfig, ServerExtension,
 };
 
 /// Collects what a [`ResourceServer`] needs.
@@ -22,7 +21,7 @@ pub struct ResourceServerBuilder {
     routes: Vec<Route>,
     facilitators: Vec<Arc<dyn Facilitator>>,
     selector: Option<Arc<dyn FacilitatorSelector>>,
-    ledger: Option<Arc<dyn Ledger>>,
+    books: Books,
     extensions: BTreeMap<String, Value>,
     hooks: Vec<Arc<dyn ServerHook>>,
     verify_timeout: Duration,
@@ -43,7 +42,7 @@ impl ResourceServerBuilder {
             routes: Vec::new(),
             facilitators: Vec::new(),
             selector: None,
-            ledger: None,
+            books: Books::Memory,
             extensions: BTreeMap::new(),
             hooks: Vec::new(),
             verify_timeout: Duration::from_secs(90),
@@ -58,6 +57,7 @@ impl ResourceServerBuilder {
         self.origin = config.origin;
         self.setup.shared = config.shared;
         self.extensions = config.extensions;
+        self.books = config.ledger.map_or(Books::Memory, Books::Configured);
         self.routes = config.routes.into_iter().map(Route::from).collect();
         self
     }
@@ -82,7 +82,13 @@ impl ResourceServerBuilder {
 
     /// Keeps claims here; in memory if left out.
     pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
-        self.ledger = Some(ledger);
+        self.books = Books::Open(ledger);
+        self
+    }
+
+    /// Keeps claims in a registered ledger, such as `sqlite`, with the section it reads.
+    pub fn ledger_at(mut self, kind: &str, section: Object) -> Self {
+        self.books = Books::Configured(LedgerConfig::new(kind, section));
         self
     }
 
@@ -125,7 +131,7 @@ impl ResourceServerBuilder {
         for route in self.routes {
             routes.push(ready_route(&parts, route, &self.extensions, &mut extensions).await?);
         }
-        let ledger = self.ledger.unwrap_or_else(|| Arc::new(MemoryLedger::new(parts.cx.clock.clone())));
+        let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {
             origin,
             routes,

@@ -3,14 +3,14 @@
 use crate::task::{leave_to_end, to_the_end};
 use tokio::runtime::Handle;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, ErrorCode, Fault, Found, LedgerHandle, Outcome, Rejected, Settled, Taken, codes,
+    Caller, ClaimRow, ErrorCode, Fault, Found, LedgerHandle, Outcome, Rejected, Settled, Taken, Ticket, codes,
 };
 
 /// A claim held. Dropped without a word, it writes its fallback: a fresh claim is released, one taken over goes back
 /// to what it was.
 pub(super) struct ClaimGuard {
     ledger: LedgerHandle,
-    key: ClaimKey,
+    ticket: Ticket,
     fallback: Option<Outcome>,
     /// Where writing goes on when the request is gone, or dropped outside of any runtime.
     runtime: Handle,
@@ -31,13 +31,14 @@ impl ClaimGuard {
     pub(super) async fn take(ledger: LedgerHandle, row: ClaimRow) -> Result<Claimed, Fault> {
         let runtime = Handle::current();
         to_the_end(async move {
-            let key = row.claim.key.clone();
-            let guard = |fallback| Self { ledger: ledger.clone(), key, fallback: Some(fallback), runtime };
+            let guard = |ticket, fallback| Self { ledger: ledger.clone(), ticket, fallback: Some(fallback), runtime };
             match ledger.take(&row).await? {
-                Taken::New => Ok(Claimed::New(guard(released(codes::UNEXPECTED_SETTLE_ERROR)), row.caller)),
+                Taken::New(ticket) => {
+                    Ok(Claimed::New(guard(ticket, released(codes::UNEXPECTED_SETTLE_ERROR)), row.caller))
+                }
                 _ => Ok(match ledger.retake(&row).await? {
                     Some(Found { row, outcome: Some(outcome), .. }) => {
-                        Claimed::Again(guard(outcome.clone()), Box::new(row), outcome)
+                        Claimed::Again(guard(row.ticket(), outcome.clone()), Box::new(row), outcome)
                     }
                     _ => Claimed::Foreign,
                 }),
@@ -73,7 +74,7 @@ impl ClaimGuard {
     pub(super) async fn resolve(mut self, outcome: Outcome) {
         self.fallback = None;
         if let Err(why) = to_the_end(self.write(outcome)).await {
-            tracing::error!(key = %self.key, %why, "the outcome of a claim may not have been written");
+            tracing::error!(key = %self.ticket.key, %why, "the outcome of a claim may not have been written");
         }
     }
 
@@ -85,11 +86,11 @@ impl ClaimGuard {
     }
 
     fn write(&self, outcome: Outcome) -> impl Future<Output = ()> + Send + use<> {
-        let (ledger, key) = (self.ledger.clone(), self.key.clone());
+        let (ledger, ticket) = (self.ledger.clone(), self.ticket.clone());
         async move {
-            let outcomes = [(key, outcome)];
+            let outcomes = [(ticket, outcome)];
             if let Err(why) = ledger.resolve(&outcomes).await {
-                tracing::error!(key = %outcomes[0].0, %why, "the outcome of a claim could not be written; it stays open");
+                tracing::error!(key = %outcomes[0].0.key, %why, "the outcome of a claim could not be written; it stays open");
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The facilitator's promises, on the fake chain.
 
-use crate::support::{local, registry};
+use crate::support::{local, local_builder, registry};
 use async_trait::async_trait;
 use serde_json::json;
 use std::sync::Arc;
 use tollway_core::{Caller, Facilitator, Failure, Outcome, PaymentPayload, PaymentRequirements, Rejected, codes};
-use tollway_roles::LocalFacilitator;
 use tollway_roles::facilitator::FacilitatorHook;
+use tollway_roles::{LocalFacilitator, MemoryLedger};
 use tollway_testkit::{FakeChain, FakePayload, OnSettle, Script, fixtures};
 
 fn payment(network: &str, nonce: &str, script: Script) -> (PaymentPayload, PaymentRequirements) {
@@ -191,4 +191,67 @@ async fn a_facilitator_without_networks_is_refused_with_advice() {
     let unknown = LocalFacilitator::builder().registry(registry()).network("eip155:1", json!({})).build().await;
     let why = unknown.unwrap_err().to_string();
     assert!(why.contains("fake:*") && why.contains("use <crate> as _;"), "{why}");
+}
+
+/// Two processes on one ledger, as far as they can be played in one.
+async fn two(network: &str) -> (LocalFacilitator, LocalFacilitator, Arc<MemoryLedger>) {
+    let first = Arc::new(MemoryLedger::default());
+    let second = Arc::new(first.beside());
+    let one = local_builder(network).ledger(first.clone()).build().await.unwrap();
+    (one, local_builder(network).ledger(second).build().await.unwrap(), first)
+}
+
+#[tokio::test]
+async fn a_payment_is_handed_to_the_process_that_holds_its_signer() {
+    let network = "fake:facilitator-handed";
+    let chain = FakeChain::at(network);
+    let (first, second, ledger) = two(network).await;
+    for (facilitator, nonce) in [(&first, "n1"), (&second, "n2"), (&second, "n3"), (&first, "n4")] {
+        let (raw, offer) = payment(network, nonce, Script::default());
+        let settled = facilitator.settle(&raw, &offer, &fixtures::caller(nonce)).await;
+        assert!(matches!(settled, Ok(Outcome::Settled(_))), "{nonce}: {settled:?}");
+    }
+    let (raw, offer) = payment(network, "poor", Script { settle: vec![OnSettle::Refuse], ..Script::default() });
+    let refused = second.settle(&raw, &offer, &fixtures::caller("poor")).await;
+    assert!(matches!(refused, Err(Failure::Rejected(_))), "{refused:?}");
+    assert_eq!(chain.auditor().transfers().len(), 4);
+
+    // The holder dies; what is presented from now on is signed by whoever is left.
+    ledger.leave();
+    let (raw, offer) = payment(network, "n5", Script::default());
+    let settled = second.settle(&raw, &offer, &fixtures::caller("n5")).await;
+    assert!(matches!(settled, Ok(Outcome::Settled(_))), "{settled:?}");
+    chain.auditor().assert_at_most_once();
+}
+
+#[tokio::test]
+async fn a_payment_comes_back_when_the_process_it_was_handed_to_dies() {
+    let network = "fake:facilitator-handed-back";
+    let chain = FakeChain::at(network);
+    let first = MemoryLedger::default();
+    let second = Arc::new(first.beside());
+    // A process that holds the signer and does nothing.
+    let (raw, offer) = payment(network, "n1", Script::default());
+    tollway_core::Ledger::hold(&first, &offer.network, "fake-teller").await.unwrap();
+    let facilitator = local_builder(network).ledger(second).build().await.unwrap();
+    let settling = tokio::spawn(async move { facilitator.settle(&raw, &offer, &fixtures::caller("mine")).await });
+    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    assert!(!settling.is_finished() && chain.auditor().transfers().is_empty());
+    drop(first);
+    let settled = settling.await.unwrap();
+    assert!(matches!(settled, Ok(Outcome::Settled(_))), "{settled:?}");
+    assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_used_for_another_payment_is_a_conflict() {
+    let network = "fake:facilitator-token";
+    let (chain, facilitator) = (FakeChain::at(network), local(network).await);
+    let (raw, offer) = payment(network, "n1", Script::default());
+    let caller = fixtures::caller("mine");
+    let first = facilitator.settle(&raw, &offer, &caller).await.unwrap();
+    assert_eq!(facilitator.settle(&raw, &offer, &caller).await.unwrap(), first, "a repeat has the same answer");
+    let (other, offer) = payment(network, "n2", Script::default());
+    assert_eq!(code(facilitator.settle(&other, &offer, &caller).await), "idempotency_key_reused");
+    assert_eq!(chain.auditor().transfers().len(), 1);
 }

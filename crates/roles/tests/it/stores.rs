@@ -4,7 +4,9 @@ use crate::support::*;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
-use tollway_core::{ClaimKey, ClaimRow, Fault, Found, Ledger, OpenSlot, Outcome, Scope, Settled, SignedTx, Taken};
+use tollway_core::{
+    ClaimKey, ClaimRow, Fault, Found, Ledger, OpenSlot, Outcome, Scope, Settled, SignedTx, Taken, Ticket,
+};
 use tollway_roles::MemoryLedger;
 use tollway_testkit::{Answer, FakeChain, FakeClock, FakeFacilitator, FakePayload, fixtures};
 
@@ -33,12 +35,12 @@ impl Ledger for Slow {
         self.0.find(scope, key).await
     }
 
-    async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
+    async fn write_signed(&self, tx: &SignedTx, claims: &[Ticket]) -> Result<(), Fault> {
         moment().await;
         self.0.write_signed(tx, claims).await
     }
 
-    async fn resolve(&self, scope: Scope, outcomes: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+    async fn resolve(&self, scope: Scope, outcomes: &[(Ticket, Outcome)]) -> Result<(), Fault> {
         moment().await;
         self.0.resolve(scope, outcomes).await
     }
@@ -94,9 +96,9 @@ async fn a_row_in_use_is_not_forgotten() {
     let clock = FakeClock::new();
     let ledger = MemoryLedger::new(clock.clone());
     let row = fixtures::row(Scope::Server, "in-use", "a");
-    assert_eq!(ledger.take(&row).await.unwrap(), Taken::New);
+    let ticket = ledger.take(&row).await.unwrap().ticket().unwrap();
     let undelivered = Outcome::Undelivered(Settled::new("0x1", "alice"));
-    ledger.resolve(Scope::Server, &[(row.claim.key.clone(), undelivered)]).await.unwrap();
+    ledger.resolve(Scope::Server, &[(ticket, undelivered)]).await.unwrap();
     // Taken over just before it would be forgotten, and served since.
     clock.advance(24 * 3600 - 5);
     assert!(ledger.retake(&row).await.unwrap().is_some());

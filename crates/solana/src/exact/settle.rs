@@ -24,9 +24,10 @@ pub(super) async fn settle(
         false => verify::assess(side, payment, examined).await?,
     };
     let hash = Signature::from(signed.signature).to_string();
-    let slot = Slot::new(side.network.id().clone(), examined.fee_payer.to_string(), None);
-    let durable =
-        cx.ledger.signed(SignedTx::new(slot, &hash, signed.bytes), std::slice::from_ref(&cx.claim.key)).await?;
+    let (network, signer) = (side.network.id(), examined.fee_payer.to_string());
+    let epoch = cx.ledger.hold(network, &signer).await?;
+    let slot = Slot::new(network.clone(), signer, None).with_epoch(epoch);
+    let durable = cx.ledger.signed(SignedTx::new(slot, &hash, signed.bytes), std::slice::from_ref(&cx.ticket)).await?;
     let fate = chain.confirmations.send(&durable, &transaction.blockhash()).await;
     let known = outcome(&fate, &hash, &examined.authority.to_string());
     Ok(known.unwrap_or(Outcome::Pending { transaction: hash }))
@@ -42,8 +43,8 @@ mod tests {
     use std::sync::Arc;
     use tollway_core::erased::FacilitatorDyn;
     use tollway_core::{
-        Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, Ledger, LedgerHandle, OpenSlot, Outcome, Result,
-        Scope, SettleContext, SignedTx, Taken,
+        ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, Ledger, OpenSlot, Outcome, Result, Scope, SignedTx,
+        Taken, Ticket,
     };
     use tollway_roles::MemoryLedger;
     use tollway_testkit::golden;
@@ -65,9 +66,7 @@ mod tests {
         let open = FacilitatorDyn::open(&facilitator, &payment, &offer)?;
         open.check()?;
         let claim = open.claim().clone();
-        let row = ClaimRow::new(Scope::Facilitator, claim.clone(), payment.clone(), offer.clone(), Caller::ANONYMOUS);
-        ledger.take(&row).await?;
-        open.settle(&SettleContext::new(claim, LedgerHandle::new(ledger, Scope::Facilitator))).await
+        open.settle(&tollway_testkit::fixtures::taken(ledger, &claim, &payment, &offer).await).await
     }
 
     /// Message, signatures and so the transaction's name are those of the reference implementation.
@@ -96,8 +95,8 @@ mod tests {
 
     #[tollway_core::async_trait]
     impl Ledger for Gone {
-        async fn take(&self, _: &ClaimRow) -> Result<Taken, Fault> {
-            Ok(Taken::New)
+        async fn take(&self, row: &ClaimRow) -> Result<Taken, Fault> {
+            Ok(Taken::New(row.ticket()))
         }
         async fn retake(&self, _: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
             Ok(None)
@@ -105,10 +104,10 @@ mod tests {
         async fn find(&self, _: Scope, _: &ClaimKey) -> Result<Option<Found<SignedTx>>, Fault> {
             Ok(None)
         }
-        async fn write_signed(&self, _: &SignedTx, _: &[ClaimKey]) -> Result<(), Fault> {
+        async fn write_signed(&self, _: &SignedTx, _: &[Ticket]) -> Result<(), Fault> {
             Err(Fault::new(FaultKind::Unreachable, "the store is gone"))
         }
-        async fn resolve(&self, _: Scope, _: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+        async fn resolve(&self, _: Scope, _: &[(Ticket, Outcome)]) -> Result<(), Fault> {
             Ok(())
         }
         async fn open(&self, _: usize) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tollway_core::{
-    Amount, Asset, Build, BuildContext, ClaimKey, Durable, Fault, FaultKind, LedgerHandle, Network, NetworkId,
-    OpenSlot, Outcome, Plugin, Rejected, Settler, SignedTx, Slot,
+    Amount, Asset, Build, BuildContext, Durable, Fault, FaultKind, LedgerHandle, Network, NetworkId, OpenSlot, Outcome,
+    Plugin, Rejected, Settler, SignedTx, Slot, Ticket,
 };
 use world::{Transaction, World, lock, world};
 
@@ -195,11 +195,11 @@ impl Network for FakeChain {
 
 #[async_trait]
 impl Settler for FakeChain {
-    async fn reconcile(&self, open: &OpenSlot, _: &LedgerHandle) -> Result<Vec<(ClaimKey, Outcome)>, Fault> {
+    async fn reconcile(&self, open: &OpenSlot, _: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let Some(attempt) = open.attempts.last() else { return Ok(Vec::new()) };
         self.send(attempt)?;
         let outcome = self.outcome(&attempt.tx().hash, false);
-        Ok(open.claims.iter().map(|row| (row.claim.key.clone(), outcome.clone())).collect())
+        Ok(open.claims.iter().map(|row| (row.ticket(), outcome.clone())).collect())
     }
 }
 

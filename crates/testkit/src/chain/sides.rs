@@ -153,8 +153,9 @@ impl FakeTeller {
     /// Signs, and writes down.
     async fn write_down(&self, payment: &Payment<'_, FakeExact>, cx: &SettleContext, call: usize) -> Result<Durable> {
         let transfer = payment.payload.transfer(&cx.claim.key, payment.offer);
-        let tx = self.chain.transaction(transfer, step(&payment.payload.script.fate, call))?;
-        Ok(cx.ledger.signed(tx, std::slice::from_ref(&cx.claim.key)).await?)
+        let mut tx = self.chain.transaction(transfer, step(&payment.payload.script.fate, call))?;
+        tx.slot.epoch = cx.ledger.hold(&tx.slot.network, &tx.slot.signer).await?;
+        Ok(cx.ledger.signed(tx, std::slice::from_ref(&cx.ticket)).await?)
     }
 }
 

@@ -2,11 +2,15 @@
 
 mod open;
 mod resolving;
+mod shared;
 mod taking;
+mod tickets;
+
+pub use shared::{SharedLedger, shared_ledger_suite};
 
 use crate::report::{Notes, Report};
 use std::sync::Arc;
-use tollway_core::{ClaimKey, Fault, Ledger, Outcome, Rejected, Scope, Settled};
+use tollway_core::{ClaimKey, Fault, Ledger, Outcome, Rejected, Scope, Settled, SignedTx, Taken, Ticket};
 
 /// Runs the suite on a store. `make` gives a fresh, empty one each time.
 ///
@@ -42,6 +46,10 @@ pub async fn ledger_suite<F: Future<Output = Arc<dyn Ledger>>>(name: &str, make:
     open::limits(&make().await, &notes).await;
     open::one_scope_only(&make().await, &notes).await;
     open::fencing(&make().await, &notes).await;
+    open::included(&make().await, &notes).await;
+    open::without_claims(&make().await, &notes).await;
+    tickets::old_ones_change_nothing(&make().await, &notes).await;
+    tickets::one_purchase_for_a_token(&make().await, &notes).await;
     notes.finish()
 }
 
@@ -61,6 +69,10 @@ fn released() -> Outcome {
     Outcome::Released(Rejected::new(tollway_core::ErrorCode::new("suite_released")))
 }
 
+fn is_new(taken: &Option<Taken>) -> bool {
+    matches!(taken, Some(Taken::New(_)))
+}
+
 fn key(name: &str) -> ClaimKey {
     crate::fixtures::claim(name).key
 }
@@ -68,4 +80,28 @@ fn key(name: &str) -> ClaimKey {
 /// An answer that a working store always gives.
 fn given<T>(answer: Result<T, Fault>, notes: &Notes, what: &str) -> Option<T> {
     notes.take("store: answers", answer, || what.to_owned())
+}
+
+/// The newest ticket of a row; one that was never given out if there is no row.
+async fn ticket(ledger: &Arc<dyn Ledger>, scope: Scope, key: &ClaimKey, notes: &Notes) -> Ticket {
+    let found = given(ledger.find(scope, key).await, notes, "find").flatten();
+    found.map_or(Ticket { key: key.clone(), turn: u64::MAX }, |found| found.row.ticket())
+}
+
+/// Resolves rows under their newest tickets.
+async fn resolve(ledger: &Arc<dyn Ledger>, scope: Scope, outcomes: &[(ClaimKey, Outcome)], notes: &Notes) {
+    let mut tickets = Vec::new();
+    for (key, outcome) in outcomes {
+        tickets.push((ticket(ledger, scope, key, notes).await, outcome.clone()));
+    }
+    given(ledger.resolve(scope, &tickets).await, notes, "resolve");
+}
+
+/// Writes a transaction under the newest tickets of the claims it carries.
+async fn write_signed(ledger: &Arc<dyn Ledger>, tx: &SignedTx, names: &[&str], notes: &Notes) -> Result<(), Fault> {
+    let mut tickets = Vec::new();
+    for name in names {
+        tickets.push(ticket(ledger, Scope::Facilitator, &key(name), notes).await);
+    }
+    ledger.write_signed(tx, &tickets).await
 }

@@ -1,11 +1,11 @@
 //! `write_signed` and `open`: what a reconciler needs after a crash, and who may write.
 
-use super::{given, key, pending, released, settled};
+use super::{given, key, pending, released, resolve, settled, write_signed};
 use crate::fixtures::{row, signed_tx};
 use crate::report::Notes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tollway_core::{Ledger, OpenSlot, Scope, SignedTx};
+use tollway_core::{ClaimRow, Ledger, OpenSlot, Outcome, Scope, SignedTx, Taken};
 
 const SCOPE: Scope = Scope::Facilitator;
 
@@ -14,8 +14,7 @@ async fn take(ledger: &Arc<dyn Ledger>, name: &str, notes: &Notes) {
 }
 
 async fn sign(ledger: &Arc<dyn Ledger>, tx: &SignedTx, names: &[&str], notes: &Notes) {
-    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
-    given(ledger.write_signed(tx, &keys).await, notes, "write_signed");
+    given(write_signed(ledger, tx, names, notes).await, notes, "write_signed");
 }
 
 async fn open(ledger: &Arc<dyn Ledger>, notes: &Notes) -> Vec<OpenSlot<SignedTx>> {
@@ -57,19 +56,20 @@ pub(super) async fn signed_and_unresolved(ledger: &Arc<dyn Ledger>, notes: &Note
     sign(ledger, &tx, &["a"], notes).await;
     expect(ledger, notes, "open: signed", "signed", &[(&["tx-a"], &["a"])]).await;
     let found = open(ledger, notes).await;
-    let same = found.first().is_some_and(|slot| slot.attempts == [tx] && slot.claims == [row(SCOPE, "a", "mine")]);
+    let same =
+        found.first().is_some_and(|slot| slot.attempts == [tx] && same_rows(&slot.claims, &[row(SCOPE, "a", "mine")]));
     notes.check("open: faithful", same, || format!("the transaction and its row came back changed: {found:?}"));
 
-    given(ledger.resolve(SCOPE, &[(key("a"), pending("tx-a"))]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("a"), pending("tx-a"))], notes).await;
     expect(ledger, notes, "open: pending", "pending is unresolved business", &[(&["tx-a"], &["a"])]).await;
     given(ledger.retake(&row(SCOPE, "a", "other")).await, notes, "retake");
     expect(ledger, notes, "open: pending", "handed out", &[(&["tx-a"], &["a"])]).await;
-    given(ledger.resolve(SCOPE, &[(key("a"), settled("tx-a"))]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("a"), settled("tx-a"))], notes).await;
     expect(ledger, notes, "open: resolved", "settled", &[]).await;
 
     take(ledger, "b", notes).await;
     sign(ledger, &signed_tx("signer", Some(8), "tx-b"), &["b"], notes).await;
-    given(ledger.resolve(SCOPE, &[(key("b"), released())]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("b"), released())], notes).await;
     expect(ledger, notes, "open: resolved", "released", &[]).await;
     take(ledger, "b", notes).await;
     expect(ledger, notes, "open: old attempts", "released and taken anew", &[]).await;
@@ -82,9 +82,9 @@ pub(super) async fn batches(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     }
     sign(ledger, &signed_tx("signer", Some(1), "tx"), &["a", "b", "c"], notes).await;
     expect(ledger, notes, "open: batch", "one transaction for three", &[(&["tx"], &["a", "b", "c"])]).await;
-    given(ledger.resolve(SCOPE, &[(key("b"), settled("tx"))]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("b"), settled("tx"))], notes).await;
     expect(ledger, notes, "open: batch", "one of three settled", &[(&["tx"], &["a", "c"])]).await;
-    given(ledger.resolve(SCOPE, &[(key("a"), settled("tx")), (key("c"), released())]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("a"), settled("tx")), (key("c"), released())], notes).await;
     expect(ledger, notes, "open: batch", "all three resolved", &[]).await;
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn slots(ledger: &Arc<dyn Ledger>, notes: &Notes) {
         (&["tx-other"], &["other"]),
     ];
     expect(ledger, notes, "open: slots", "a fee bump, a successor, two without order, another signer", &all).await;
-    given(ledger.resolve(SCOPE, &[(key("bumped"), settled("tx-1-bumped"))]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("bumped"), settled("tx-1-bumped"))], notes).await;
     expect(ledger, notes, "open: slots", "the bumped one settled", &all[1..]).await;
 }
 
@@ -151,10 +151,10 @@ pub(super) async fn one_scope_only(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     let found = open(ledger, notes).await;
     let rows: Vec<_> = found.iter().flat_map(|slot| &slot.claims).map(|row| row.scope).collect();
     notes.check("open: scope", rows == [SCOPE], || format!("one facilitator's row must wait, but {rows:?} do"));
-    given(ledger.resolve(Scope::Server, &[(key("both"), settled("tx"))]).await, notes, "resolve");
+    resolve(ledger, Scope::Server, &[(key("both"), settled("tx"))], notes).await;
     expect(ledger, notes, "open: scope", "the server's row settled", &[(&["tx"], &["both"])]).await;
     given(ledger.take(&row(Scope::Server, "later", "server")).await, notes, "take");
-    given(ledger.resolve(SCOPE, &[(key("both"), settled("tx"))]).await, notes, "resolve");
+    resolve(ledger, SCOPE, &[(key("both"), settled("tx"))], notes).await;
     expect(ledger, notes, "open: scope", "the facilitator's row settled", &[]).await;
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn fencing(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     sign(ledger, &at("signer", 1, 1, "tx-old"), &["old"], notes).await;
     sign(ledger, &at("signer", 2, 2, "tx-new"), &["new"], notes).await;
     for sequence in [1, 2, 3] {
-        let late = ledger.write_signed(&at("signer", sequence, 1, "tx-late"), &[key("late")]).await;
+        let late = write_signed(ledger, &at("signer", sequence, 1, "tx-late"), &["late"], notes).await;
         notes.check("epoch: fenced", late.is_err(), || {
             format!("a holder of epoch 1 wrote at {sequence} after one of epoch 2 had written")
         });
@@ -185,4 +185,40 @@ pub(super) async fn fencing(ledger: &Arc<dyn Ledger>, notes: &Notes) {
         (&["tx-stranger"], &["stranger"]),
     ];
     expect(ledger, notes, "epoch: nothing written", "after refused writes", &slots).await;
+}
+
+/// Rows, whatever their tickets.
+fn same_rows(found: &[ClaimRow], expected: &[ClaimRow]) -> bool {
+    let plain = |row: &ClaimRow| row.clone().with_turn(0);
+    found.iter().map(plain).eq(expected.iter().map(plain))
+}
+
+/// What is in a block waits until that is final: it may be told, and it may come undone.
+pub(super) async fn included(ledger: &Arc<dyn Ledger>, notes: &Notes) {
+    let included = || Outcome::Included(tollway_core::Settled::new("tx", "alice"));
+    for (name, sequence, end) in [("stays", 1, settled("tx")), ("undone", 2, released()), ("lost", 3, pending("tx"))] {
+        let hash = format!("tx-{name}");
+        let slot: (&[&str], &[&str]) = (&[&hash], &[name]);
+        take(ledger, name, notes).await;
+        sign(ledger, &signed_tx("signer", Some(sequence), &hash), &[name], notes).await;
+        resolve(ledger, SCOPE, &[(key(name), included())], notes).await;
+        expect(ledger, notes, "open: included", "in a block", &[slot]).await;
+        let mine = given(ledger.take(&row(SCOPE, name, "mine")).await, notes, "take");
+        notes.check("take: included", mine == Some(Taken::Again(Some(included()))), || {
+            format!("the caller of what is in a block was told {mine:?}")
+        });
+        let retaken = given(ledger.retake(&row(SCOPE, name, "other")).await, notes, "retake").flatten();
+        notes.check("retake: nothing", retaken.is_none(), || format!("what is in a block was handed out: {retaken:?}"));
+        resolve(ledger, SCOPE, &[(key(name), end.clone())], notes).await;
+        match end {
+            Outcome::Pending { .. } => expect(ledger, notes, "open: included", "back from a block", &[slot]).await,
+            _ => expect(ledger, notes, "open: included", "ended after a block", &[]).await,
+        }
+    }
+}
+
+/// A transaction that carries nothing is waited for by nobody.
+pub(super) async fn without_claims(ledger: &Arc<dyn Ledger>, notes: &Notes) {
+    sign(ledger, &signed_tx("signer", Some(1), "tx-filler"), &[], notes).await;
+    expect(ledger, notes, "open: no claims", "a transaction without claims", &[]).await;
 }

@@ -1,7 +1,7 @@
 //! `take`: one winner, the same caller is known again, scopes are apart.
 
-use super::{given, key, pending, released, settled};
-use crate::fixtures::{caller, claim, row};
+use super::{given, is_new, key, pending, released, resolve, settled};
+use crate::fixtures::{caller_of, claim, row};
 use crate::report::Notes;
 use std::sync::Arc;
 use tollway_core::{Caller, Ledger, Outcome, Scope, Taken};
@@ -25,7 +25,7 @@ pub(super) async fn once(ledger: &Arc<dyn Ledger>, notes: &Notes) {
         let (mut new, mut foreign) = (0usize, 0usize);
         for taker in takers {
             match taker.await {
-                Ok(Ok(Taken::New)) => new = new.saturating_add(1),
+                Ok(Ok(Taken::New(_))) => new = new.saturating_add(1),
                 Ok(Ok(Taken::Foreign)) => foreign = foreign.saturating_add(1),
                 other => notes.check("take: once", false, || format!("a taker got {other:?}")),
             }
@@ -40,10 +40,9 @@ pub(super) async fn once(ledger: &Arc<dyn Ledger>, notes: &Notes) {
 pub(super) async fn callers(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     for (name, outcome) in [("unresolved", None), ("settled", Some(settled("tx"))), ("pending", Some(pending("tx")))] {
         let first = take(ledger, Scope::Facilitator, name, "mine", notes).await;
-        notes.check("take: new", first == Some(Taken::New), || format!("the first to take `{name}` got {first:?}"));
+        notes.check("take: new", is_new(&first), || format!("the first to take `{name}` got {first:?}"));
         if let Some(outcome) = &outcome {
-            let resolved = ledger.resolve(Scope::Facilitator, &[(key(name), outcome.clone())]).await;
-            given(resolved, notes, "resolve");
+            resolve(ledger, Scope::Facilitator, &[(key(name), outcome.clone())], notes).await;
         }
         let again = take(ledger, Scope::Facilitator, name, "mine", notes).await;
         notes.check("take: same caller", again == Some(Taken::Again(outcome.clone())), || {
@@ -57,7 +56,7 @@ pub(super) async fn callers(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     let mut anonymous = row(Scope::Facilitator, "anonymous", "");
     anonymous.caller = Caller::ANONYMOUS;
     let answers = [ledger.take(&anonymous).await, ledger.take(&anonymous).await];
-    notes.check("take: anonymous", matches!(answers, [Ok(Taken::New), Ok(Taken::Foreign)]), || {
+    notes.check("take: anonymous", matches!(answers, [Ok(Taken::New(_)), Ok(Taken::Foreign)]), || {
         format!("two callers without a token are two callers, but they got {answers:?}")
     });
 }
@@ -66,20 +65,20 @@ pub(super) async fn callers(ledger: &Arc<dyn Ledger>, notes: &Notes) {
 pub(super) async fn scopes(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     let server = take(ledger, Scope::Server, "both", "server", notes).await;
     let facilitator = take(ledger, Scope::Facilitator, "both", "facilitator", notes).await;
-    notes.check("scopes: apart", server == Some(Taken::New) && facilitator == Some(Taken::New), || {
+    notes.check("scopes: apart", is_new(&server) && is_new(&facilitator), || {
         format!("one key in two scopes is two rows, but taking gave {server:?} and {facilitator:?}")
     });
-    given(ledger.resolve(Scope::Server, &[(key("both"), settled("tx"))]).await, notes, "resolve");
+    resolve(ledger, Scope::Server, &[(key("both"), settled("tx"))], notes).await;
     let facilitator = take(ledger, Scope::Facilitator, "both", "facilitator", notes).await;
     notes.check("scopes: apart", facilitator == Some(Taken::Again(None)), || {
         format!("settling the server's row changed the facilitator's: {facilitator:?}")
     });
-    given(ledger.resolve(Scope::Facilitator, &[(key("both"), released())]).await, notes, "resolve");
+    resolve(ledger, Scope::Facilitator, &[(key("both"), released())], notes).await;
     let server = take(ledger, Scope::Server, "both", "server", notes).await;
     notes.check("scopes: apart", server == Some(Taken::Again(Some(settled("tx")))), || {
         format!("releasing the facilitator's row changed the server's: {server:?}")
     });
-    given(ledger.resolve(Scope::Facilitator, &[(key("both"), pending("tx"))]).await, notes, "resolve");
+    resolve(ledger, Scope::Facilitator, &[(key("both"), pending("tx"))], notes).await;
     let retaken = given(ledger.retake(&row(Scope::Server, "both", "other")).await, notes, "retake");
     notes.check("scopes: apart", matches!(retaken, Some(None)), || {
         format!("the server retook the facilitator's row: {retaken:?}")
@@ -95,18 +94,18 @@ pub(super) async fn kept_while_open(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     };
     given(ledger.take(&long_dead("open")).await, notes, "take");
     given(ledger.take(&long_dead("waits")).await, notes, "take");
-    given(ledger.resolve(Scope::Facilitator, &[(key("waits"), pending("tx"))]).await, notes, "resolve");
+    resolve(ledger, Scope::Facilitator, &[(key("waits"), pending("tx"))], notes).await;
     // A settled one that could not be dead: it says no time.
     take(ledger, Scope::Facilitator, "timeless", "mine", notes).await;
-    given(ledger.resolve(Scope::Facilitator, &[(key("timeless"), settled("tx"))]).await, notes, "resolve");
+    resolve(ledger, Scope::Facilitator, &[(key("timeless"), settled("tx"))], notes).await;
     for other in 0..200 {
         let name = format!("other-{other}");
         given(ledger.take(&long_dead(&name)).await, notes, "take");
-        given(ledger.resolve(Scope::Facilitator, &[(key(&name), settled("tx"))]).await, notes, "resolve");
+        resolve(ledger, Scope::Facilitator, &[(key(&name), settled("tx"))], notes).await;
     }
     for name in ["open", "waits", "timeless"] {
         let mut foreign = long_dead(name);
-        foreign.caller = caller("other");
+        foreign.caller = caller_of(name, "other");
         let taken = given(ledger.take(&foreign).await, notes, "take");
         notes.check("take: forgotten too early", taken == Some(Taken::Foreign), || {
             format!("the row `{name}` was forgotten while it counted: another caller got {taken:?}")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tollway_core::erased::FacilitatorDyn;
 use tollway_core::{
     Amount, BuildContext, ClaimRow, Failure, Ledger, LedgerHandle, Network, Outcome, PaymentRequirements, Registry,
-    Result, Scope, Sent, SettleContext, SupportedKind, Taken, matches_offer,
+    Result, Scope, Sent, SettleContext, SupportedKind, matches_offer,
 };
 use tollway_testkit::{
     FAKE, FakeChain, FakeClock, FakePayload, FakeSigner, Fate, OnSettle, OnVerify, Script, codes, conformance, fixtures,
@@ -64,10 +64,15 @@ impl Stage {
         open.check()?;
         let claim = open.claim().clone();
         let row =
-            ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), self.offer.clone(), fixtures::caller("me"));
-        assert_ne!(self.ledger.take(&row).await?, Taken::Foreign);
+            ClaimRow::new(Scope::Facilitator, claim.clone(), raw.clone(), self.offer.clone(), fixtures::caller(nonce));
         let handle = LedgerHandle::new(self.ledger.clone(), Scope::Facilitator);
-        open.settle(&SettleContext::new(claim, handle)).await
+        let known = handle.take(&row).await?.ticket();
+        let ticket = match known {
+            Some(ticket) => ticket,
+            // Settled again under the ticket it has, which a facilitator would not do.
+            None => handle.find(&claim.key).await?.expect("a row").row.ticket(),
+        };
+        open.settle(&SettleContext::new(claim, ticket, handle)).await
     }
 
     async fn verify(&self, nonce: &str, script: Script) -> Result<()> {

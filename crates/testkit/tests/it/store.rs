@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tollway_core::{
     Caller, ClaimKey, ClaimRow, Fault, FaultKind, Found, Ledger, OpenSlot, Outcome, Scope, SignedTx, Slot, Taken,
-    async_trait,
+    Ticket, async_trait,
 };
 
 /// A way to get it wrong.
@@ -71,10 +71,22 @@ pub(crate) enum Defect {
     TellsOtherPurchases,
     /// Finds no claim that has an outcome.
     FindsNothingFinished,
+    /// Lets an old ticket end a claim.
+    TakesOldTickets,
+    /// Lets an old ticket sign.
+    SignsOldTickets,
+    /// Lets a caller use a token twice.
+    OneTokenForMany,
+    /// Ends what is in a block and not final.
+    IncludedIsFinished,
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 34] = [
+        Self::TakesOldTickets,
+        Self::SignsOldTickets,
+        Self::OneTokenForMany,
+        Self::IncludedIsFinished,
         Self::HandsOutOtherPurchases,
         Self::TellsOtherPurchases,
         Self::FindsNothingFinished,
@@ -116,8 +128,19 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct Books {
     rows: BTreeMap<(Scope, ClaimKey), (ClaimRow, Option<Outcome>)>,
+    turns: u64,
     signed: Vec<(SignedTx, BTreeSet<ClaimKey>)>,
     epochs: BTreeMap<String, u64>,
+}
+
+impl Books {
+    fn insert(&mut self, id: (Scope, ClaimKey), row: &ClaimRow) -> Taken {
+        self.turns += 1;
+        let row = row.clone().with_turn(self.turns);
+        let ticket = row.ticket();
+        self.rows.insert(id, (row, None));
+        Taken::New(ticket)
+    }
 }
 
 impl Store {
@@ -137,13 +160,17 @@ impl Store {
         change(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn resolve_one(&self, books: &mut Books, scope: Scope, key: &ClaimKey, outcome: &Outcome) -> Result<(), Fault> {
+    fn resolve_one(&self, books: &mut Books, scope: Scope, ticket: &Ticket, outcome: &Outcome) -> Result<(), Fault> {
+        let key = &ticket.key;
         let id = self.id(scope, key);
         if self.is(Defect::InventsRows) && !books.rows.contains_key(&id) && matches!(outcome, Outcome::Settled(_)) {
             let row = tollway_testkit::fixtures::row(scope, "invented", "nobody");
             books.rows.insert(id.clone(), (row, None));
         }
-        let Some((_, known)) = books.rows.get_mut(&id) else { return Ok(()) };
+        let Some((row, known)) = books.rows.get_mut(&id) else { return Ok(()) };
+        if row.turn != ticket.turn && !self.is(Defect::TakesOldTickets) {
+            return Ok(());
+        }
         if matches!(known, Some(Outcome::Settled(_))) && !self.is(Defect::ChangesSettled) {
             return match self.is(Defect::RefusesRepeats) {
                 true => Err(Fault::new(FaultKind::Internal, "settled already")),
@@ -151,7 +178,8 @@ impl Store {
             };
         }
         *known = Some(outcome.clone());
-        let unfinished = matches!(outcome, Outcome::Pending { .. }) && !self.is(Defect::PendingIsFinished);
+        let included = matches!(outcome, Outcome::Included(_)) && !self.is(Defect::IncludedIsFinished);
+        let unfinished = matches!(outcome, Outcome::Pending { .. }) && !self.is(Defect::PendingIsFinished) || included;
         let released = matches!(outcome, Outcome::Released(_));
         if released && !self.is(Defect::KeepsReleased) {
             books.rows.remove(&id);
@@ -178,8 +206,7 @@ impl Ledger for Store {
             let free = self.books(|books| !books.rows.contains_key(&id));
             tokio::task::yield_now().await;
             if free {
-                self.books(|books| books.rows.insert(id, (row.clone(), None)));
-                return Ok(Taken::New);
+                return Ok(self.books(|books| books.insert(id, row)));
             }
         }
         Ok(self.books(|books| {
@@ -188,25 +215,35 @@ impl Ledger for Store {
                 books.rows.retain(|other, (row, _)| *other == id || !dead(row));
             }
             let Some((mine, outcome)) = books.rows.get(&id) else {
-                books.rows.insert(id, (row.clone(), None));
-                return Taken::New;
+                let token = |(scope, _): &(Scope, ClaimKey), (other, _): &(ClaimRow, Option<Outcome>)| {
+                    *scope == row.scope && other.caller.is(&row.caller)
+                };
+                if books.rows.iter().any(|(id, other)| token(id, other)) && !self.is(Defect::OneTokenForMany) {
+                    return Taken::TokenReused;
+                }
+                return books.insert(id, row);
             };
             let anonymous = mine.caller.token().is_none() && row.caller.token().is_none();
             let same = mine.is_same_purchase(row) || self.is(Defect::TellsOtherPurchases);
             let known = mine.caller.is(&row.caller) && same || anonymous && self.is(Defect::AnonymousIsKnown);
             let told = outcome.is_some() && self.is(Defect::TellsStrangers);
-            if known || told { Taken::Again(outcome.clone()) } else { Taken::Foreign }
+            match () {
+                () if known || told => Taken::Again(outcome.clone()),
+                () if mine.caller.is(&row.caller) && !self.is(Defect::OneTokenForMany) => Taken::TokenReused,
+                () => Taken::Foreign,
+            }
         }))
     }
 
     async fn retake(&self, presented: &ClaimRow) -> Result<Option<Found<SignedTx>>, Fault> {
         let id = self.id(presented.scope, &presented.claim.key);
         Ok(self.books(|books| {
-            let (row, outcome) = books.rows.get_mut(&id)?;
-            if !row.is_same_purchase(presented) && !self.is(Defect::HandsOutOtherPurchases) {
+            let Books { rows, turns, .. } = books;
+            let (kept, outcome) = rows.get_mut(&id)?;
+            if !kept.is_same_purchase(presented) && !self.is(Defect::HandsOutOtherPurchases) {
                 return None;
             }
-            let mut row = row.clone();
+            let mut row = kept.clone();
             if self.is(Defect::ForgetsCaller) {
                 row.caller = Caller::ANONYMOUS;
             }
@@ -219,7 +256,9 @@ impl Ledger for Store {
             if !self.is(Defect::HandsOutAlways) {
                 *outcome = None;
             }
-            Some(Found::new(row, Some(found), None))
+            *turns += 1;
+            kept.turn = *turns;
+            Some(Found::new(row.with_turn(*turns), Some(found), None))
         }))
     }
 
@@ -235,8 +274,17 @@ impl Ledger for Store {
         Ok(Some(Found::new(row, outcome, slot)))
     }
 
-    async fn write_signed(&self, tx: &SignedTx, claims: &[ClaimKey]) -> Result<(), Fault> {
+    async fn write_signed(&self, tx: &SignedTx, claims: &[Ticket]) -> Result<(), Fault> {
         self.books(|books| {
+            let ours = |ticket: &Ticket| {
+                let row = books.rows.get(&self.id(Scope::Facilitator, &ticket.key));
+                row.is_some_and(|(row, outcome)| {
+                    row.turn == ticket.turn && !matches!(outcome, Some(Outcome::Settled(_)))
+                })
+            };
+            if !claims.iter().all(ours) && !self.is(Defect::SignsOldTickets) {
+                return Err(Fault::new(FaultKind::Internal, "an old ticket"));
+            }
             let newest = books.epochs.entry(tx.slot.signer.clone()).or_default();
             let late = tx.slot.epoch < *newest && !self.is(Defect::NoFence);
             if late && !self.is(Defect::FencesTooLate) {
@@ -250,15 +298,17 @@ impl Ledger for Store {
             if self.is(Defect::LosesBytes) {
                 tx.bytes = String::from_utf8_lossy(&tx.bytes).into_owned().into_bytes();
             }
-            books.signed.push((tx, claims.iter().cloned().collect()));
+            if !claims.is_empty() {
+                books.signed.push((tx, claims.iter().map(|ticket| ticket.key.clone()).collect()));
+            }
             if late { Err(Fault::new(FaultKind::Internal, "fenced")) } else { Ok(()) }
         })
     }
 
-    async fn resolve(&self, scope: Scope, outcomes: &[(ClaimKey, Outcome)]) -> Result<(), Fault> {
+    async fn resolve(&self, scope: Scope, outcomes: &[(Ticket, Outcome)]) -> Result<(), Fault> {
         let many = if self.is(Defect::FirstOfBatch) { 1 } else { outcomes.len() };
         self.books(|books| {
-            outcomes.iter().take(many).try_for_each(|(key, outcome)| self.resolve_one(books, scope, key, outcome))
+            outcomes.iter().take(many).try_for_each(|(ticket, outcome)| self.resolve_one(books, scope, ticket, outcome))
         })
     }
 

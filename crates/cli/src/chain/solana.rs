@@ -34,6 +34,7 @@ impl Solana {
             rpc: server.url(),
             client_settings: format!("SOLANA_KEY={} SOLANA_RPC={}", accounts::CLIENT.seed_hex(), server.url()),
             payer_key: accounts::CLIENT.seed_hex().to_owned(),
+            facilitator_key: accounts::FACILITATOR.seed_hex().to_owned(),
         };
         Ok(Self { facts, devnet, server })
     }

@@ -1,4 +1,4 @@
-//! The embedded chains of the demo. Another chain is another file here and a line in [`start_all`].
+//! The embedded chains. Another chain is another file here and a line in [`start_all`].
 
 #[cfg(feature = "evm")]
 mod evm;
@@ -12,24 +12,26 @@ use tollway::core::Signer;
 use tollway::{Amount, NetworkId};
 
 /// Who is who on a chain, and what is paid in.
-pub(super) struct Facts {
-    pub(super) network: NetworkId,
+pub(crate) struct Facts {
+    pub(crate) network: NetworkId,
     /// Address of the token that is paid in.
-    pub(super) asset: String,
-    pub(super) symbol: &'static str,
-    pub(super) decimals: u8,
-    pub(super) payer: String,
-    pub(super) payee: String,
-    pub(super) rpc: String,
+    pub(crate) asset: String,
+    pub(crate) symbol: &'static str,
+    pub(crate) decimals: u8,
+    pub(crate) payer: String,
+    pub(crate) payee: String,
+    pub(crate) rpc: String,
     /// The payer's key, for trying by hand. Everybody knows it: it is a published development key.
-    pub(super) payer_key: String,
+    pub(crate) payer_key: String,
     /// The environment in which the example client pays on this chain.
-    pub(super) client_settings: String,
+    pub(crate) client_settings: String,
+    /// The facilitator's key, as public.
+    pub(crate) facilitator_key: String,
 }
 
 /// One embedded chain with its people.
 #[async_trait]
-pub(super) trait DemoChain: Send + Sync {
+pub(crate) trait DemoChain: Send + Sync {
     fn facts(&self) -> &Facts;
 
     /// What an account has, read from the chain in atomic units.
@@ -43,7 +45,7 @@ pub(super) trait DemoChain: Send + Sync {
 }
 
 /// Every chain this program was built with, on ports from `port` upwards (0: any).
-pub(super) async fn start_all(port: u16, block_time: Duration) -> Result<Vec<Box<dyn DemoChain>>, String> {
+pub(crate) async fn start_all(port: u16, block_time: Duration) -> Result<Vec<Box<dyn DemoChain>>, String> {
     let mut ports = (port..).take(if port == 0 { 0 } else { 8 });
     let mut next = || ports.next().unwrap_or(0);
     let mut chains: Vec<Box<dyn DemoChain>> = Vec::new();

@@ -34,6 +34,7 @@ impl Evm {
             rpc: server.url(),
             client_settings: format!("PAYER_KEY={}", accounts::CLIENT.private_key()),
             payer_key: accounts::CLIENT.private_key().to_string(),
+            facilitator_key: accounts::FACILITATOR.private_key().to_string(),
         };
         Ok(Self { facts, devnet, server })
     }

@@ -1,0 +1,60 @@
+//! `tollway dev` and `tollway facilitate`, as programs of their own.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A program that runs, and what it said first.
+struct Running {
+    child: Child,
+    said: Value,
+}
+
+impl Running {
+    fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollway"));
+        command.args(args).envs(env.iter().copied()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, said: serde_json::from_str(&line).unwrap() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_facilitator_serves_an_embedded_chain() {
+    let dev = Running::start(&["dev", "--port", "0", "--json"], &[]);
+    let chain = &dev.said["chains"][0];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (network, rpc, key) = (text(&chain["network"]), text(&chain["rpc"]), text(&chain["facilitator"]["key"]));
+    let args = ["facilitate", "--network", &network, "--rpc", &rpc, "--key", "env:THE_KEY", "--listen", "127.0.0.1:0"];
+    let facilitator = Running::start(&[&args[..], &["--ledger", "memory", "--json"]].concat(), &[("THE_KEY", &key)]);
+    assert!(text(&facilitator.said["url"]).starts_with("http://127.0.0.1:"));
+    let kinds = facilitator.said["kinds"].as_array().unwrap();
+    assert!(kinds.iter().any(|kind| kind["scheme"] == "exact" && kind["network"] == network));
+    assert!(!facilitator.said.to_string().contains(&key));
+}
+
+#[test]
+fn mistakes_say_what_to_write() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tollway")).args(args).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(run(&["facilitate"]).contains("a facilitator needs a network"));
+    assert!(
+        run(&["facilitate", "--ledger", "mysql:x"]).contains("--ledger is memory, sqlite:PATH or postgres:env:NAME")
+    );
+    assert!(run(&["facilitate", "--config", "facilitator.yaml"]).contains("facilitator.yaml"));
+    let unknown = ["facilitate", "--network", "eip155:1", "--rpc", "http://127.0.0.1:1", "--key", "env:NO_SUCH_KEY"];
+    assert!(run(&unknown).contains("NO_SUCH_KEY"));
+}

@@ -1,0 +1,85 @@
+//! Payments that are in the books already: who is told what.
+
+use super::Engine;
+use super::settle::{duplicate, reused};
+use tollway_core::{ClaimRow, Fault, FaultKind, Found, Outcome, Result};
+
+impl Engine {
+    /// What the books say to whoever presents a payment that is in them; `None` if it is not. The same caller, with the
+    /// same purchase, gets its outcome. A caller without a token is taken for the one whose answer was "pending", once:
+    /// the reference implementation has no way to say who it is.
+    pub(super) async fn known(&self, row: &ClaimRow) -> Result<Option<Outcome>> {
+        let Some(found) = self.ledger.find(&row.claim.key).await? else { return Ok(None) };
+        let same_caller = found.row.caller.is(&row.caller);
+        if !found.row.is_same_purchase(row) {
+            return Err(if same_caller { reused() } else { duplicate() }.into());
+        }
+        let nameless = found.row.caller.token().is_none() && row.caller.token().is_none();
+        match found.outcome {
+            Some(Outcome::Pending { transaction }) if nameless => match self.ledger.retake(row).await? {
+                Some(Found { row, .. }) => self.look_again(&row, transaction).await.map(Some),
+                None => Err(duplicate().into()),
+            },
+            Some(Outcome::Undelivered(settled)) if nameless => match self.ledger.retake(row).await? {
+                Some(Found { row, .. }) => {
+                    let outcome = Outcome::Settled(settled);
+                    self.ledger.resolve(&[(row.ticket(), outcome.clone())]).await?;
+                    Ok(Some(outcome))
+                }
+                None => Err(duplicate().into()),
+            },
+            _ if !same_caller => Err(duplicate().into()),
+            Some(Outcome::Pending { transaction }) => self.look_again(&found.row, transaction).await.map(Some),
+            Some(outcome) => Ok(Some(outcome)),
+            None => self.join(&found.row).await.map(Some),
+        }
+    }
+
+    /// The same caller asks while its settlement runs: wait for that one.
+    async fn join(&self, row: &ClaimRow) -> Result<Outcome> {
+        let receiver = self.under_way().get(&row.claim.key).cloned();
+        let outcome = match receiver {
+            // The sender gone without an outcome means that nobody knows.
+            Some(mut receiver) => receiver.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone()),
+            // It runs in another process.
+            None => self.wait(row, self.patience).await?.and_then(|found| found.outcome),
+        };
+        match outcome {
+            Some(Outcome::Pending { transaction }) => self.look_again(row, transaction).await,
+            Some(outcome) => Ok(outcome),
+            None => self.look_again(row, String::new()).await,
+        }
+    }
+
+    /// Looks at the chain again for a claim whose outcome is unknown. Never sends anything but identical bytes.
+    async fn look_again(&self, row: &ClaimRow, transaction: String) -> Result<Outcome> {
+        let key = &row.claim.key;
+        let ours = self.ledger.find(key).await?.and_then(|found| found.slot);
+        let transaction = match &ours {
+            Some(slot) => slot.attempts.last().map_or(transaction, |attempt| attempt.tx().hash.clone()),
+            None => transaction,
+        };
+        if let Some(slot) = &ours {
+            let found = self.look_at(slot).await.unwrap_or_else(|why| {
+                tracing::warn!(%key, %why, "a pending settlement could not be looked at");
+                Vec::new()
+            });
+            let (told, others): (Vec<_>, _) = found.into_iter().partition(|(ticket, _)| ticket.key == *key);
+            self.note(slot, others).await?;
+            if let Some((_, outcome)) = told.into_iter().next() {
+                self.ledger.resolve(&[(row.ticket(), outcome.clone())]).await?;
+                return Ok(outcome);
+            }
+        }
+        let pending = Outcome::Pending { transaction };
+        self.ledger.resolve(&[(row.ticket(), pending.clone())]).await?;
+        match &pending {
+            Outcome::Pending { transaction } if transaction.is_empty() => {
+                Err(Fault::new(FaultKind::Unreachable, "the settlement has not been signed yet; ask again")
+                    .maybe_sent()
+                    .into())
+            }
+            _ => Ok(pending),
+        }
+    }
+}
