@@ -24,8 +24,17 @@ pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
     let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
     let client =
         PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
+    sign_with(&client, offer()?, count).await
+}
+
+/// Has a client sign `count` payments of an offer, no two alike.
+pub(crate) async fn sign_with(
+    client: &PaymentClient,
+    offer: PaymentRequirements,
+    count: usize,
+) -> Result<Vec<PaymentPayload>, String> {
     let resource = ResourceInfo::new("http://127.0.0.1/report");
-    let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
+    let required = PaymentRequired::new("Payment required", resource, vec![offer]);
     let mut payments = Vec::with_capacity(count);
     for _ in 0..count {
         payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);
