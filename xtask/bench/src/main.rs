@@ -1,6 +1,7 @@
 //! Benchmark programs: `cargo xtask bench verify`, `server`, `solana`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod chaos;
 mod child;
 mod drive;
 mod payments;
@@ -52,6 +53,8 @@ fn main() -> ExitCode {
                 // The processes under test.
                 "facilitator" => verify::facilitator(rest).await,
                 "solana-facilitator" => solana::facilitator(rest).await,
+                "chaos" => chaos::run(rest).await,
+                "settling" => chaos::serve(rest).await,
                 "resource-server" => server::resource_server().await,
                 unknown => Err(format!("there is no benchmark `{unknown}`; there are verify, server and solana")),
             },

@@ -19,27 +19,43 @@ pub(crate) fn offer() -> Result<PaymentRequirements, String> {
         .with_extra("version", "2"))
 }
 
-/// Signs `count` payments of the offer, each with a nonce of its own.
-pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
-    let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
-    let client =
-        PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
-    sign_with(&client, offer()?, count).await
+/// Signs payments of the offer.
+pub(crate) struct Payer {
+    client: PaymentClient,
+    required: PaymentRequired,
 }
 
-/// Has a client sign `count` payments of an offer, no two alike.
-pub(crate) async fn sign_with(
-    client: &PaymentClient,
-    offer: PaymentRequirements,
-    count: usize,
-) -> Result<Vec<PaymentPayload>, String> {
-    let resource = ResourceInfo::new("http://127.0.0.1/report");
-    let required = PaymentRequired::new("Payment required", resource, vec![offer]);
-    let mut payments = Vec::with_capacity(count);
-    for _ in 0..count {
-        payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);
+impl Payer {
+    pub(crate) async fn new() -> Result<Self, String> {
+        let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
+        let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await;
+        Ok(Self::with(client.map_err(|why| why.to_string())?, offer()?))
     }
-    Ok(payments)
+
+    /// A client with its own wallet, for an offer of one's own.
+    pub(crate) fn with(client: PaymentClient, offer: PaymentRequirements) -> Self {
+        let resource = ResourceInfo::new("http://127.0.0.1/report");
+        Self { client, required: PaymentRequired::new("Payment required", resource, vec![offer]) }
+    }
+
+    /// One, with a nonce of its own.
+    pub(crate) async fn sign(&self) -> Result<PaymentPayload, String> {
+        self.client.pay(&self.required, "http://127.0.0.1").await.map_err(|why| why.to_string())
+    }
+
+    /// So many of them, no two alike.
+    pub(crate) async fn sign_many(&self, count: usize) -> Result<Vec<PaymentPayload>, String> {
+        let mut payments = Vec::with_capacity(count);
+        for _ in 0..count {
+            payments.push(self.sign().await?);
+        }
+        Ok(payments)
+    }
+}
+
+/// Signs `count` payments of the offer.
+pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
+    Payer::new().await?.sign_many(count).await
 }
 
 /// The body of `/verify` and `/settle`.

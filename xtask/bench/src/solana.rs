@@ -4,7 +4,7 @@
 use crate::Load;
 use crate::child::{self, Served};
 use crate::drive::{self, Kind};
-use crate::payments::{envelope, sign_with};
+use crate::payments::{Payer, envelope};
 use cpu_time::ThreadTime;
 use solana_signature::Signature;
 use std::hint::black_box;
@@ -74,7 +74,7 @@ async fn sign(devnet: &Devnet, client: &PaymentClient, count: usize) -> Result<V
         PaymentRequirements::new("exact", network, Amount::from(1000), USDC.to_string(), PAY_TO.address.to_string())
             .with_extra("feePayer", FACILITATOR.address.to_string())
             .with_extra("recentBlockhash", devnet.latest_blockhash().0);
-    Ok(sign_with(client, offer, count).await?.iter().map(envelope).collect())
+    Ok(Payer::with(client.clone(), offer).sign_many(count).await?.iter().map(envelope).collect())
 }
 
 /// Posts bodies all at once; gives how long each took. Every answer must hold `wanted`.
