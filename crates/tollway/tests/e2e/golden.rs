@@ -22,7 +22,7 @@ fn recorded_at(flow: &Value) -> u64 {
 }
 
 /// Blanks what differs from run to run: hashes of the EVM's transactions, and the words for people.
-fn without_incidentals(mut value: Value) -> Value {
+pub(crate) fn without_incidentals(mut value: Value) -> Value {
     if let Some(object) = value.as_object_mut() {
         object.remove("invalidMessage");
         object.remove("errorMessage");

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(feature = "solana")]
 mod chains;
 mod golden;
+mod golden_siwx;
 #[cfg(feature = "solana")]
 mod golden_solana;
+mod sessions;
 mod world;
