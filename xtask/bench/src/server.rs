@@ -14,7 +14,7 @@ use tollway::core::{
 use tollway::{Facilitator, PaymentLayer, ResourceServer, Route, Way};
 
 /// A facilitator that believes everything, so that only the server's own work is measured.
-struct Yes;
+pub(crate) struct Yes;
 
 fn payer(raw: &PaymentPayload) -> String {
     raw.payload["authorization"]["from"].as_str().unwrap_or_default().to_owned()
@@ -43,7 +43,7 @@ impl Facilitator for Yes {
     }
 }
 
-async fn report() -> &'static str {
+pub(crate) async fn report() -> &'static str {
     "the report"
 }
 

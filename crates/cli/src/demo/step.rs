@@ -253,8 +253,8 @@ fn person(step: &Step) -> String {
             title("replay"),
             mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
         ),
-        Step::Bought { resource, lasts, total_ms, .. } => format!(
-            "{} {resource} paid for once: it opens for {lasts} from now on  {}",
+        Step::Bought { network, resource, lasts, total_ms, .. } => format!(
+            "{} {resource} paid for once on {network}: it opens for {lasts} from now on  {}",
             title("session"),
             took(*total_ms)
         ),
