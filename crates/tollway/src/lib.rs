@@ -19,3 +19,8 @@ pub use tollway_http::{PaymentLayer, RemoteFacilitator};
 pub use tollway_roles::{LocalFacilitator, PaymentClient, ResourceServer, Route, SetupError, Way};
 #[cfg(feature = "siwx")]
 pub use tollway_siwx::Sessions;
+
+/// Runs the examples of the page on sessions.
+#[cfg(all(doctest, feature = "siwx"))]
+#[doc = include_str!("../../../docs/sessions.md")]
+struct SessionsPage;
