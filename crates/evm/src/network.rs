@@ -147,7 +147,7 @@ impl Build for Evm {
   "maxGas": 500000,
   "erc6492Factories": [],
   "sponsoredPerPayer": 200,
-  "sponsoredGas": 1000000000
+  "sponsoredGas": 5000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
