@@ -6,10 +6,15 @@
 //! is simulated that way too. Where the wallet exists by now the factory is not called at all.
 
 use crate::chain::Chain;
+use crate::codes;
+use crate::exact::{gas_limit, unestimated};
+use crate::fees::Quote;
+use crate::lane::Order;
 use crate::rpc::{Call, CallError};
 use alloy::primitives::{Address, B256, Bytes, U64, address, b256};
 use alloy::sol_types::{SolCall as _, SolValue as _};
 use serde_json::json;
+use tollway_core::Result;
 
 /// What a wrapped signature ends with.
 pub(crate) const WRAPPER: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
@@ -51,19 +56,23 @@ impl Deployment {
         aggregate3Call { calls }.abi_encode().into()
     }
 
-    /// Target, calldata and gas of the transaction that makes the wallet and carries a transfer out.
-    pub(crate) async fn before(
+    /// The transaction that makes a payer's wallet and carries its transfer out. It is sponsored, so it is taken out of
+    /// the day's share here, sent or not.
+    pub(crate) async fn order(
         &self,
         chain: &Chain,
         signer: Address,
-        token: Address,
-        transfer: &Bytes,
-    ) -> (Address, Bytes, Result<U64, CallError>) {
+        payer: Address,
+        (token, transfer): (Address, &Bytes),
+        quote: Quote,
+    ) -> Result<Order> {
         let data = self.call(Some((token, transfer)));
-        let most = U64::from(chain.limits.max_gas);
-        let estimate = json!({ "from": signer, "to": MULTICALL3, "data": data, "gas": most });
-        let gas = chain.rpc.call(&Call::new("eth_estimateGas", &[estimate])).await;
-        (MULTICALL3, data, gas)
+        let most = chain.limits.max_gas;
+        let estimate = json!({ "from": signer, "to": MULTICALL3, "data": data, "gas": U64::from(most) });
+        let gas: Result<U64, CallError> = chain.rpc.call(&Call::new("eth_estimateGas", &[estimate])).await;
+        let gas = gas.map_err(|error| unestimated(chain, payer, codes::SIMULATION_FAILED, error))?;
+        chain.limits.sponsoring.take(true, payer, most, codes::UNDEPLOYED_WALLET)?.spent();
+        Ok(Order { to: MULTICALL3, data, gas: gas_limit(gas.to(), most), quote })
     }
 }
 

@@ -25,6 +25,7 @@ mod receipt;
 mod revert;
 mod rpc;
 mod settler;
+mod sign_in;
 mod signature;
 mod signer;
 mod sponsor;

@@ -10,7 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler};
+use tollway_core::{
+    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn,
+};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///
@@ -114,6 +116,10 @@ impl Network for Evm {
         self.chain.as_ref().map(|chain| chain as &dyn Settler)
     }
 
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
+    }
+
     fn asset(&self, address: &str) -> Option<&Asset> {
         self.known_asset(address)
     }
@@ -141,7 +147,7 @@ impl Build for Evm {
   "maxGas": 500000,
   "erc6492Factories": [],
   "sponsoredPerPayer": 200,
-  "sponsoredGas": 1000000000
+  "sponsoredGas": 5000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {

@@ -42,11 +42,7 @@ pub(super) async fn settle(
     let lane = side.lanes.least_busy()?;
     let order = prepare(chain, payment, transfer, examined, lane.address()).await?;
     let expect = Expected::Eip3009(Expect::new(examined.asset, &transfer.authorization));
-    let (deploys, payer) = (order.to != examined.asset, transfer.authorization.from);
-    let share = chain.limits.sponsoring.take(deploys, payer, order.gas, codes::UNDEPLOYED_WALLET)?;
-    let outcome = carry_out(chain, &lane, order, &expect, cx).await?;
-    share.spent();
-    Ok(outcome)
+    carry_out(chain, &lane, order, &expect, cx).await
 }
 
 /// Signs, writes down, sends, waits and proves, whatever the mechanism.
@@ -122,12 +118,13 @@ async fn prepare(
 
     let answer = chain.probed(next().and_then(|answer| read(&answer)))?;
     verdict(payment, payload, examined, &answer)?;
-    let (mut to, mut data, mut gas) = (examined.asset, data, next().and_then(|answer| read::<U64>(&answer)));
     if let Some(deployment) = examined.deployment().filter(|_| answer.deployed) {
-        (to, data, gas) = deployment.before(chain, signer, to, &data).await;
+        return deployment.order(chain, signer, transfer.from, (examined.asset, &data), quote?).await;
     }
-    let gas = gas.map_err(|error| unestimated(chain, payload.authorization.from, codes::SIMULATION_FAILED, error))?;
-    Ok(Order { to, data, gas: gas_limit(gas.to(), chain.limits.max_gas), quote: quote? })
+    let gas = next()
+        .and_then(|answer| read::<U64>(&answer))
+        .map_err(|error| unestimated(chain, payload.authorization.from, codes::SIMULATION_FAILED, error))?;
+    Ok(Order { to: examined.asset, data, gas: gas_limit(gas.to(), chain.limits.max_gas), quote: quote? })
 }
 
 /// An estimate with a fifth of room, for state that changes until the block; never above the cap.

@@ -40,7 +40,7 @@ impl Permits<'_> {
     }
 
     /// Asks the chain, in one round trip.
-    pub(crate) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
+    pub(super) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         if word_of(view.charge()) != examined.permit.amount {
@@ -48,12 +48,10 @@ impl Permits<'_> {
             return Err(rejected.because("the permit must be of exactly the maximum").into());
         }
         would_settle(chain, examined).await?;
-        let (sponsored, owner) = (examined.sponsor.pays(), examined.permit.owner);
-        chain.limits.sponsoring.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         Ok(Verified::new(view.payer()))
     }
 
-    pub(crate) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
+    pub(super) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         let charge = view.charge();
@@ -72,8 +70,6 @@ impl Permits<'_> {
             }
         };
         let amount = word_of(charge);
-        let (sponsored, owner, quota) = (examined.sponsor.pays(), examined.permit.owner, &chain.limits.sponsoring);
-        quota.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         let order = match prepare(chain, examined, amount, lane.address()).await? {
             Ready::Order(order) => order,
             Ready::AfterApproval => {
@@ -88,10 +84,7 @@ impl Permits<'_> {
             }
         };
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
-        let share = quota.take(sponsored, owner, order.gas, codes::PERMIT2_ALLOWANCE)?;
-        let outcome = carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await?;
-        share.spent();
-        Ok(outcome)
+        carry_out(chain, &lane, order, &Expected::Permit2(expect), cx).await
     }
 }
 
