@@ -5,16 +5,28 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
     ("tollway-solana", &["tollway-core"]),
+    ("tollway-pid", &["tollway-core"]),
     ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     ("tollway-devnet", &[]),
     ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx"]),
-    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-siwx", "tollway-http"]),
+    (
+        "tollway",
+        &[
+            "tollway-core",
+            "tollway-roles",
+            "tollway-evm",
+            "tollway-solana",
+            "tollway-pid",
+            "tollway-siwx",
+            "tollway-http",
+        ],
+    ),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),

@@ -90,6 +90,7 @@ flows!(
     "exact-svm",
     "exact-svm-memo",
     "handler-fails",
+    "payment-identifier",
     "multi-svm",
     "siwx-auth-only-evm",
     "siwx-auth-only-svm",

@@ -6,6 +6,7 @@ mod bad_input;
 #[cfg(feature = "solana")]
 mod chains;
 mod golden;
+mod golden_pid;
 mod golden_siwx;
 #[cfg(feature = "solana")]
 mod golden_solana;
