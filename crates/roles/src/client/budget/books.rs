@@ -130,6 +130,8 @@ pub(in super::super) struct Books {
     flights: Flights,
     /// When open payments were looked at last, in Unix seconds.
     looked: AtomicU64,
+    /// The row that was looked at last: the next look goes on from there, so that none waits for ever.
+    cursor: AtomicU64,
 }
 
 impl Books {
@@ -140,7 +142,15 @@ impl Books {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let agent = agent.unwrap_or_default();
-        Self { store, budget, agent, clock, flights: Flights::default(), looked: AtomicU64::new(0) }
+        Self {
+            store,
+            budget,
+            agent,
+            clock,
+            flights: Flights::default(),
+            looked: AtomicU64::new(0),
+            cursor: AtomicU64::new(0),
+        }
     }
 
     pub(in super::super) fn store(&self) -> &Arc<dyn BudgetStore> {
@@ -359,20 +369,27 @@ impl PaymentClient {
     /// The books could not be read or written.
     pub async fn reconcile(&self) -> Result<(), Fault> {
         let books = self.books();
-        let (mut after, mut asked) = (0, 0usize);
+        let start = books.cursor.load(Ordering::Relaxed);
+        let (mut after, mut asked, mut around) = (start, 0usize, start == 0);
         loop {
             let rows = books.store.open(after, PAGE).await?;
-            for row in &rows {
+            for row in rows.iter().filter(|row| !around || start == 0 || row.number <= start) {
                 if asked >= MAX_ASKED {
                     return Ok(());
                 }
                 asked = asked.saturating_add(usize::from(self.look_at(row).await?));
+                books.cursor.store(row.number, Ordering::Relaxed);
             }
             match rows.last() {
-                Some(last) if rows.len() == PAGE => after = last.number,
-                _ => return Ok(()),
+                Some(last) if rows.len() == PAGE && !(around && start > 0 && last.number >= start) => {
+                    after = last.number
+                }
+                _ if around => break,
+                _ => (after, around) = (0, true),
             }
         }
+        books.cursor.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn look_at_open(&self) {
