@@ -23,3 +23,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         unknown => Err(format!("there is no benchmark `{unknown}`; benchmarks:\n{}", list())),
     }
 }
+
+/// Kills facilitators; the rest of the arguments says how often and how many.
+pub(crate) fn chaos(args: &[String]) -> Result<(), String> {
+    let rest: Vec<&str> = args.iter().map(String::as_str).collect();
+    cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", "chaos"], rest.as_slice()].concat())
+}

@@ -1,6 +1,7 @@
 //! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod chaos;
 mod child;
 mod drive;
 mod payments;
@@ -49,6 +50,8 @@ fn main() -> ExitCode {
                 "server" => server::run(Load::parse(rest, 40_000)?).await,
                 // The processes under test.
                 "facilitator" => verify::facilitator(rest).await,
+                "chaos" => chaos::run(rest).await,
+                "settling" => chaos::serve(rest).await,
                 "resource-server" => server::resource_server().await,
                 unknown => Err(format!("there is no benchmark `{unknown}`; there are verify and server")),
             },

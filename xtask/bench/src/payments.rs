@@ -19,16 +19,33 @@ pub(crate) fn offer() -> Result<PaymentRequirements, String> {
         .with_extra("version", "2"))
 }
 
-/// Signs `count` payments of the offer, each with a nonce of its own.
+/// Signs payments of the offer.
+pub(crate) struct Payer {
+    client: PaymentClient,
+    required: PaymentRequired,
+}
+
+impl Payer {
+    pub(crate) async fn new() -> Result<Self, String> {
+        let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
+        let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await;
+        let resource = ResourceInfo::new("http://127.0.0.1/report");
+        let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
+        Ok(Self { client: client.map_err(|why| why.to_string())?, required })
+    }
+
+    /// One, with a nonce of its own.
+    pub(crate) async fn sign(&self) -> Result<PaymentPayload, String> {
+        self.client.pay(&self.required, "http://127.0.0.1").await.map_err(|why| why.to_string())
+    }
+}
+
+/// Signs `count` payments of the offer.
 pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
-    let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
-    let client =
-        PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await.map_err(|why| why.to_string())?;
-    let resource = ResourceInfo::new("http://127.0.0.1/report");
-    let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
+    let payer = Payer::new().await?;
     let mut payments = Vec::with_capacity(count);
     for _ in 0..count {
-        payments.push(client.pay(&required, "http://127.0.0.1").await.map_err(|why| why.to_string())?);
+        payments.push(payer.sign().await?);
     }
     Ok(payments)
 }
