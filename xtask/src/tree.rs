@@ -96,6 +96,13 @@ pub(crate) fn chains_apart() -> Result<(), String> {
     wrong.extend(
         solana.iter().filter(|name| name.starts_with("alloy")).map(|name| format!("Solana users compile {name}")),
     );
+    // Whoever wants the SDK's whole crates says so.
+    wrong.extend(
+        ["solana-sdk", "solana-client"]
+            .iter()
+            .filter(|name| solana.contains(**name))
+            .map(|name| format!("Solana users compile {name}, which belongs behind tollway-solana's feature `sdk`")),
+    );
     let bare = closure("tollway", &["--no-default-features", "--features", "http"])?;
     let chains = bare.iter().filter(|name| name.starts_with("solana") || name.starts_with("alloy"));
     wrong.extend(chains.map(|name| format!("the facade without chains compiles {name}")));

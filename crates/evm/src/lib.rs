@@ -22,6 +22,7 @@ mod prove;
 mod receipt;
 mod rpc;
 mod settler;
+mod sign_in;
 mod signature;
 mod signer;
 mod sponsor;

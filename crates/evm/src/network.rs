@@ -10,7 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler};
+use tollway_core::{
+    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn,
+};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///
@@ -107,6 +109,10 @@ impl Network for Evm {
 
     fn settler(&self) -> Option<&dyn Settler> {
         self.chain.as_ref().map(|chain| chain as &dyn Settler)
+    }
+
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
     }
 
     fn asset(&self, address: &str) -> Option<&Asset> {

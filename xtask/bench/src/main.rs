@@ -1,4 +1,4 @@
-//! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`.
+//! Benchmark programs: `cargo xtask bench verify`, `server`, `solana`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod chaos;
@@ -6,6 +6,7 @@ mod child;
 mod drive;
 mod payments;
 mod server;
+mod solana;
 mod verify;
 
 use std::process::ExitCode;
@@ -48,14 +49,16 @@ fn main() -> ExitCode {
             Some((name, rest)) => match name.as_str() {
                 "verify" => verify::run(Load::parse(rest, 20_000)?).await,
                 "server" => server::run(Load::parse(rest, 40_000)?).await,
+                "solana" => solana::run(Load::parse(rest, 20_000)?).await,
                 // The processes under test.
                 "facilitator" => verify::facilitator(rest).await,
+                "solana-facilitator" => solana::facilitator(rest).await,
                 "chaos" => chaos::run(rest).await,
                 "settling" => chaos::serve(rest).await,
                 "resource-server" => server::resource_server().await,
-                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify and server")),
+                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify, server and solana")),
             },
-            None => Err("usage: tollway-bench verify|server [--requests N] [--at-once N]".to_owned()),
+            None => Err("usage: tollway-bench verify|server|solana [--requests N] [--at-once N]".to_owned()),
         }
     });
     match done {

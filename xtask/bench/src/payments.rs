@@ -29,25 +29,33 @@ impl Payer {
     pub(crate) async fn new() -> Result<Self, String> {
         let key = LocalKey::from_hex(&accounts::CLIENT.private_key().to_string())?;
         let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).build().await;
+        Ok(Self::with(client.map_err(|why| why.to_string())?, offer()?))
+    }
+
+    /// A client with its own wallet, for an offer of one's own.
+    pub(crate) fn with(client: PaymentClient, offer: PaymentRequirements) -> Self {
         let resource = ResourceInfo::new("http://127.0.0.1/report");
-        let required = PaymentRequired::new("Payment required", resource, vec![offer()?]);
-        Ok(Self { client: client.map_err(|why| why.to_string())?, required })
+        Self { client, required: PaymentRequired::new("Payment required", resource, vec![offer]) }
     }
 
     /// One, with a nonce of its own.
     pub(crate) async fn sign(&self) -> Result<PaymentPayload, String> {
         self.client.pay(&self.required, "http://127.0.0.1").await.map_err(|why| why.to_string())
     }
+
+    /// So many of them, no two alike.
+    pub(crate) async fn sign_many(&self, count: usize) -> Result<Vec<PaymentPayload>, String> {
+        let mut payments = Vec::with_capacity(count);
+        for _ in 0..count {
+            payments.push(self.sign().await?);
+        }
+        Ok(payments)
+    }
 }
 
 /// Signs `count` payments of the offer.
 pub(crate) async fn sign(count: usize) -> Result<Vec<PaymentPayload>, String> {
-    let payer = Payer::new().await?;
-    let mut payments = Vec::with_capacity(count);
-    for _ in 0..count {
-        payments.push(payer.sign().await?);
-    }
-    Ok(payments)
+    Payer::new().await?.sign_many(count).await
 }
 
 /// The body of `/verify` and `/settle`.

@@ -156,11 +156,9 @@ impl World {
     pub(super) fn by_hand(&self) -> Step {
         let resource = self.resource();
         let mut commands = vec![format!("curl -i {resource}"), format!("curl -s {}/supported", self.facilitator.url)];
-        // The example client holds keys of the EVM.
-        let evm = self.chains.iter().find(|chain| chain.facts().network.namespace() == "eip155");
-        if let Some(chain) = evm {
-            let key = &chain.facts().payer_key;
-            commands.push(format!("PAYER_KEY={key} cargo run -p paying-client -- {resource}"));
+        for chain in &self.chains {
+            let settings = &chain.facts().client_settings;
+            commands.push(format!("{settings} cargo run -p paying-client -- {resource}"));
         }
         let (facilitator, server) = (self.facilitator.url.clone(), self.server.url.clone());
         Step::Keep { server, facilitator, chains: self.running(true), commands }

@@ -9,5 +9,6 @@ mod permit2;
 mod plugin;
 mod reconcile;
 mod settle;
+mod sign_in;
 mod support;
 mod verify;
