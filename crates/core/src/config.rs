@@ -123,6 +123,13 @@ pub struct SelectorConfig {
     pub section: Object,
 }
 
+impl SelectorConfig {
+    /// A selector that reads this section.
+    pub fn new(kind: impl Into<String>, section: Object) -> Self {
+        Self { kind: kind.into(), section }
+    }
+}
+
 /// What a role likes best, in words: networks, assets, facilitators and schemes. The page `docs/preferences.md` says how
 /// words are read and which outranks which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,10 +108,7 @@ pub struct Vocabulary {
 
 impl Vocabulary {
     /// These names and tickers.
-    pub fn new(
-        names: impl IntoIterator<Item = &'static str>,
-        symbols: impl IntoIterator<Item = &'static str>,
-    ) -> Self {
+    pub fn new(names: impl IntoIterator<Item = &'static str>, symbols: impl IntoIterator<Item = &'static str>) -> Self {
         Self { names: names.into_iter().collect(), symbols: symbols.into_iter().collect() }
     }
 }

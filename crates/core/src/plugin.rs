@@ -3,8 +3,8 @@
 use crate::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use crate::{
     ClientExtension, Clock, EnvironmentSecrets, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId,
-    NetworkPattern, NetworkWords, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Secrets, ServerExtension, Signer,
-    SystemClock, Vocabulary,
+    NetworkPattern, NetworkWords, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Secrets, ServerExtension,
+    Signer, SystemClock, Vocabulary,
 };
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -356,7 +356,8 @@ impl Registrar {
         at: Option<&'static str>,
         make: Maker,
     ) -> &mut Part {
-        let part = Part { kind, name, at, route_key: None, example: B::EXAMPLE, plugin: self.plugin, make, speaks: None };
+        let part =
+            Part { kind, name, at, route_key: None, example: B::EXAMPLE, plugin: self.plugin, make, speaks: None };
         self.parts.push(part);
         let last = self.parts.len().saturating_sub(1);
         &mut self.parts[last]

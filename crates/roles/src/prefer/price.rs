@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::time::Duration;
 use tollway_core::{Amount, Network, Weights};
 
-/// Digits after the point in which prices are compared. Assets with more are not compared at all.
-const DIGITS: u8 = 36;
+/// Digits after the point in which prices are compared. An amount that needs more is not compared.
+const DIGITS: u8 = 24;
 /// What the cheapest and the quickest of several count.
 const BEST: u128 = 1000;
 
@@ -14,7 +14,7 @@ const BEST: u128 = 1000;
 pub(crate) struct Worth {
     /// The ticker, or `None` for dollars, whatever they are called.
     unit: Option<String>,
-    /// In 10⁻³⁶ of the unit.
+    /// In 10⁻²⁴ of the unit.
     amount: Amount,
 }
 
@@ -42,8 +42,8 @@ impl Worth {
 pub(super) fn scores(weights: Weights, all: &[(Option<&Worth>, Option<Duration>)]) -> Vec<u128> {
     let units = || all.iter().filter_map(|(worth, _)| Some(&(*worth)?.unit));
     let unit = units().find(|unit| unit.is_none()).or(units().next());
-    let price = |worth: &Option<&Worth>| Some(*worth).flatten().filter(|worth| Some(&worth.unit) == unit);
-    let prices: Vec<_> = all.iter().map(|(worth, _)| price(worth).map(Worth::number)).collect();
+    let price = |worth: &Worth| (Some(&worth.unit) == unit).then(|| worth.number());
+    let prices: Vec<_> = all.iter().map(|(worth, _)| worth.and_then(price)).collect();
     let paces: Vec<_> = all.iter().map(|(_, pace)| pace.map(|pace| pace.as_micros())).collect();
     let (prices, paces) = (relative(&prices), relative(&paces));
     let weighed = |weight: u16, relative: u128| u128::from(weight).saturating_mul(relative);
@@ -54,9 +54,11 @@ pub(super) fn scores(weights: Weights, all: &[(Option<&Worth>, Option<Duration>)
 /// Each as so many thousandths of the least.
 fn relative(values: &[Option<u128>]) -> Vec<u128> {
     let least = values.iter().flatten().min().copied().unwrap_or_default().max(1);
-    let share = |value: u128| match value.checked_mul(BEST) {
-        Some(scaled) => scaled / least,
-        None => (value / least).saturating_mul(BEST),
+    // In two parts, since the product with the whole may not fit.
+    let share = |value: u128| {
+        let (whole, rest) = (value / least, value % least);
+        let rest = rest.checked_mul(BEST).map_or_else(|| rest / (least / BEST), |scaled| scaled / least);
+        whole.saturating_mul(BEST).saturating_add(rest.min(BEST - 1))
     };
     let worst = values.iter().flatten().max().copied().map_or(BEST, share);
     values.iter().map(|value| value.map_or(worst, share)).collect()
@@ -113,7 +115,7 @@ mod tests {
     proptest! {
         /// Whatever amounts strangers write, nothing overflows, and the cheaper never scores worse.
         #[test]
-        fn cheaper_is_never_worse(a in any::<u64>(), b in any::<u64>(), da in 0u8..=36, db in 0u8..=36) {
+        fn cheaper_is_never_worse(a in any::<u64>(), b in any::<u64>(), da in 0u8..=30, db in 0u8..=30) {
             let worth = |amount, decimals| {
                 Amount::from(amount).rescale(decimals, DIGITS).map(|amount| Worth { unit: None, amount })
             };

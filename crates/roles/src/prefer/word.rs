@@ -161,10 +161,7 @@ impl Word {
             }
             0 => {
                 let shown: String = text.chars().take(64).collect();
-                Err(format!(
-                    "`{shown}` is no network, asset, scheme or facilitator known here; {}",
-                    known.advice(text)
-                ))
+                Err(format!("`{shown}` is no network, asset, scheme or facilitator known here; {}", known.advice(text)))
             }
             _ => {
                 let kinds: Vec<_> = meanings.iter().map(|(kind, _)| format!("`{kind}:{text}`")).collect();
@@ -207,9 +204,12 @@ impl Word {
                 known || network.canonical(wanted).is_ok_and(|wanted| network.canonical(asset) == Ok(wanted))
             }
             Means::Facilitator(wanted) => {
+                // An offer that is not made yet has neither facilitator nor asset.
+                if subject.facilitator.is_none() && subject.asset.is_none() {
+                    return None;
+                }
                 let named = |value: &Value| value.as_str() == Some(wanted);
-                subject.facilitator == Some(wanted)
-                    || subject.extra.is_some_and(|extra| extra.values().any(named))
+                subject.facilitator == Some(wanted) || subject.extra.is_some_and(|extra| extra.values().any(named))
             }
         })
     }
