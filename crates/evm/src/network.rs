@@ -3,6 +3,7 @@
 use crate::address::parse_address;
 use crate::builder::EvmBuilder;
 use crate::chain::Chain;
+use crate::{assets, chains};
 use crate::config::{EvmConfig, TokenConfig};
 use crate::eip712::Domains;
 use alloy::primitives::Address;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
 use tollway_core::{
-    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn,
-};
+    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, NetworkWords, Rejected, Settler, SignIn,
+, Vocabulary};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///
@@ -118,6 +119,14 @@ impl Network for Evm {
 
     fn sign_in(&self) -> Option<&dyn SignIn> {
         Some(self)
+    }
+
+    fn words(id: &NetworkId) -> NetworkWords {
+        chains::words(id.reference())
+    }
+
+    fn vocabulary() -> Vocabulary {
+        chains::vocabulary(assets::symbols())
     }
 
     fn asset(&self, address: &str) -> Option<&Asset> {

@@ -1,13 +1,13 @@
 //! Builds a [`PaymentClient`] out of plug-ins, keys and policies.
 
 use super::{Candidate, Chooser, ClientHook, Engine, PaymentClient, Policy, Purchase, SpendLimit, TimeLimit};
-use crate::setup::{Setup, SetupError, shared_methods};
+use crate::setup::{Setup, SetupError, preference_methods, preferences_of, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
-use tollway_core::{BuildContext, ClientConfig, ClientExtension, Money};
+use tollway_core::{BuildContext, ClientConfig, ClientExtension, Money, PartKind};
 
 /// Longest authorization signed unless configured otherwise, in seconds.
 const LONGEST: NonZeroU64 = NonZeroU64::new(3600).expect("3600 is not zero");
@@ -38,10 +38,12 @@ impl fmt::Debug for PaymentClientBuilder {
 
 impl PaymentClientBuilder {
     shared_methods!();
+    preference_methods!();
 
     /// Takes over a whole configuration; later calls add to it.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.setup.shared = config.shared;
+        self.setup.preferences = preferences_of!(config);
         self.max_per_payment = config.max_per_payment;
         self.max_timeout = config.max_timeout_seconds;
         self.extensions = config.extensions;
@@ -133,14 +135,19 @@ impl PaymentClientBuilder {
         let made = self.made.into_iter().map(|make| make(parts.extension_context()).map_err(SetupError::Setting));
         let extensions = super::extensions(&parts, &self.extensions, made.collect::<Result<_, _>>()?).await?;
         // A key nobody can read is a mistake now, not when the first payment is due.
+        let mut networks = Vec::new();
         for id in parts.network_ids().await {
-            parts.context(&parts.network(&id).await?).await?;
+            let network = parts.network(&id).await?;
+            parts.context(&network).await?;
+            networks.push(network);
         }
+        let preferences = parts.preferences(PartKind::SchemeClient, networks, Vec::new())?;
         Ok(PaymentClient {
             engine: Arc::new(Engine {
                 parts,
                 time_limit: TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) },
                 policies,
+                preferences,
                 chooser: self.chooser,
                 hooks: self.hooks,
                 extensions,

@@ -11,6 +11,7 @@ pub use error::PayError;
 pub use hooks::ClientHook;
 pub use policy::{Candidate, PinnedPayees, Policy, Purchase, SpendLimit, TimeLimit};
 
+use crate::prefer::Preferences;
 use crate::setup::Parts;
 use choose::Ready;
 use serde_json::Value;
@@ -41,6 +42,7 @@ struct Engine {
     /// Looked at before any network is opened.
     time_limit: TimeLimit,
     policies: Vec<Arc<dyn Policy>>,
+    preferences: Preferences,
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: Vec<Arc<dyn ClientExtension>>,

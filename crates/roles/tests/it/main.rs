@@ -4,9 +4,11 @@
 mod client;
 mod downgrade;
 mod facilitator;
+mod failover;
 mod guards;
 mod live;
 mod plugin;
+mod prefer;
 mod purchases;
 mod server;
 mod stores;
