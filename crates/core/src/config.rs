@@ -112,6 +112,50 @@ impl fmt::Debug for LedgerConfig {
     }
 }
 
+/// How a server chooses among its facilitators: a registered selector and the section it reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SelectorConfig {
+    /// Name of a registered selector, such as `latency`.
+    pub kind: String,
+    /// What that selector reads.
+    #[serde(flatten)]
+    pub section: Object,
+}
+
+impl SelectorConfig {
+    /// A selector that reads this section.
+    pub fn new(kind: impl Into<String>, section: Object) -> Self {
+        Self { kind: kind.into(), section }
+    }
+}
+
+/// What a role likes best, in words: networks, assets, facilitators and schemes. The page `docs/preferences.md` says how
+/// words are read and which outranks which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreferencesConfig {
+    /// Liked best, the first most.
+    pub prefer: Vec<String>,
+    /// Never.
+    pub avoid: Vec<String>,
+    /// Nothing else. Words of one kind are alternatives; words of different kinds must all hold.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
+}
+
+/// How much price and speed count among offers that are liked equally. With both at 0 the order stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Weights {
+    /// Weight of the price.
+    pub price: u16,
+    /// Weight of the time a settlement takes.
+    pub latency: u16,
+}
+
 /// A resource server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -124,6 +168,17 @@ pub struct ServerConfig {
     /// Where claims are kept; in memory if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerConfig>,
+    /// Liked best, the first most: `["solana"]`. See [`PreferencesConfig`].
+    pub prefer: Vec<String>,
+    /// Never: `["mainnet"]`.
+    pub avoid: Vec<String>,
+    /// Nothing else: `["USDC"]`.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
+    /// The choice among facilitators; the order they were added in if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<SelectorConfig>,
     /// Server extension's route key → the section it reads. Needed only where a default is to be changed.
     pub extensions: BTreeMap<String, Value>,
     /// What is sold. The first route that matches a request counts.
@@ -225,6 +280,14 @@ pub struct ClientConfig {
     /// What may be spent, by whom and where the books are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetConfig>,
+    /// Liked best, the first most: `["solana"]`. See [`PreferencesConfig`].
+    pub prefer: Vec<String>,
+    /// Never: `["mainnet"]`.
+    pub avoid: Vec<String>,
+    /// Nothing else: `["USDC"]`.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
     /// Client extension's key → the section it reads.
     pub extensions: BTreeMap<String, Value>,
 }

@@ -5,6 +5,7 @@ pub mod facilitator;
 mod ledger;
 mod origin;
 mod pattern;
+mod prefer;
 mod random;
 pub mod server;
 mod setup;
@@ -14,6 +15,7 @@ pub use client::{PayError, PaymentClient};
 pub use facilitator::LocalFacilitator;
 pub use ledger::MemoryLedger;
 pub use pattern::{PatternError, RoutePattern};
+pub use prefer::{Explained, Explanation};
 pub use server::{Admission, Admitted, Finished, Refusal, ResourceServer, Route, Way};
 pub use setup::SetupError;
 

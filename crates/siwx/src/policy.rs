@@ -306,9 +306,8 @@ mod tests {
 
     #[test]
     fn what_is_sold_over_a_path_opens_the_routes_under_it() {
-        let index = json!({ "for": "1h", "over": "/Files/*" });
         let routes = [
-            ("GET /index".to_owned(), index.clone()),
+            ("GET /index".to_owned(), json!({ "for": "1h", "over": "/Files/*" })),
             ("GET /files/:id".to_owned(), json!({ "for": "1m" })),
             ("GET /filesystem".to_owned(), json!({ "for": "1m" })),
             ("GET /fil*".to_owned(), json!({ "for": "1m" })),

@@ -2,14 +2,14 @@
 
 use super::budget::{Approver, Books, Budget, MemoryBudget};
 use super::{Candidate, Chooser, ClientHook, Engine, PaymentClient, Policy, Purchase, SpendLimit, TimeLimit};
-use crate::setup::{Parts, Setup, SetupError, shared_methods};
+use crate::setup::{Parts, Setup, SetupError, preference_methods, preferences_of, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 use tollway_core::{
-    BudgetConfig, BudgetStore, BuildContext, ClientConfig, ClientExtension, LedgerConfig, Money, SharedBudget,
+    BudgetConfig, BudgetStore, BuildContext, ClientConfig, ClientExtension, LedgerConfig, Money, PartKind, SharedBudget,
 };
 
 /// Longest authorization signed unless configured otherwise, in seconds.
@@ -44,10 +44,12 @@ impl fmt::Debug for PaymentClientBuilder {
 
 impl PaymentClientBuilder {
     shared_methods!();
+    preference_methods!();
 
     /// Takes over a whole configuration; later calls add to it.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.setup.shared = config.shared;
+        self.setup.preferences = preferences_of!(config);
         self.max_per_payment = config.max_per_payment;
         self.max_timeout = config.max_timeout_seconds;
         self.budget = config.budget;
@@ -170,14 +172,19 @@ impl PaymentClientBuilder {
         let made = self.made.into_iter().map(|make| make(parts.extension_context()).map_err(SetupError::Setting));
         let extensions = super::extensions(&parts, &self.extensions, made.collect::<Result<_, _>>()?).await?;
         // A key nobody can read is a mistake now, not when the first payment is due.
+        let mut networks = Vec::new();
         for id in parts.network_ids().await {
-            parts.context(&parts.network(&id).await?).await?;
+            let network = parts.network(&id).await?;
+            parts.context(&network).await?;
+            networks.push(network);
         }
+        let preferences = parts.preferences(PartKind::SchemeClient, networks, Vec::new())?;
         Ok(PaymentClient {
             engine: Arc::new(Engine {
                 parts,
                 time_limit: TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) },
                 policies,
+                preferences,
                 chooser: self.chooser,
                 hooks: self.hooks,
                 extensions,

@@ -13,6 +13,7 @@ pub use error::PayError;
 pub use hooks::ClientHook;
 pub use policy::{Candidate, PinnedPayees, Policy, Purchase, SpendLimit, TimeLimit};
 
+use crate::prefer::Preferences;
 use crate::setup::Parts;
 use budget::Books;
 use choose::Ready;
@@ -44,6 +45,7 @@ struct Engine {
     /// Looked at before any network is opened.
     time_limit: TimeLimit,
     policies: Vec<Arc<dyn Policy>>,
+    preferences: Preferences,
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: Vec<Arc<dyn ClientExtension>>,

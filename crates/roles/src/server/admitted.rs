@@ -11,8 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
 use tollway_core::{
-    AccountId, Caller, Failure, Fault, FaultKind, Grant, Object, Outcome, Paid, PaymentPayload, PaymentRequirements,
-    Reply, Request, Sent, ServerExtension, SettleResponse, Settled, codes,
+    AccountId, Caller, FacilitatorCall, Failure, Fault, FaultKind, Grant, Object, Outcome, Paid, PaymentPayload,
+    PaymentRequirements, Rejected, Reply, Request, Sent, ServerExtension, SettleResponse, Settled, codes,
 };
 
 /// A request that an extension or a hook opened without payment.
@@ -71,6 +71,8 @@ pub(super) struct Deal {
     pub(super) request: Option<Arc<dyn Request>>,
     pub(super) raw: Arc<PaymentPayload>,
     pub(super) offer: Arc<Offer>,
+    /// The very same offer of other facilitators, in the order in which they are asked.
+    pub(super) others: Vec<Arc<Offer>>,
     pub(super) payer: AccountId,
     /// The offer with what is really charged, where that is less.
     pub(super) charged: Option<Arc<PaymentRequirements>>,
@@ -224,6 +226,7 @@ impl Deal {
             request: self.request.clone(),
             raw: self.raw.clone(),
             offer: self.offer.clone(),
+            others: self.others.clone(),
             payer: self.payer.clone(),
             charged: self.charged.clone(),
             held: self.held.clone(),
@@ -296,9 +299,15 @@ impl Deal {
         to_the_end(async move { deal.settle(guard, caller, answer).await }).await.map_err(internal)?
     }
 
-    async fn settle(self, mut guard: ClaimGuard, caller: Caller, answer: Option<Reply>) -> Result<Delivery, Refusal> {
+    async fn settle(
+        mut self,
+        mut guard: ClaimGuard,
+        caller: Caller,
+        answer: Option<Reply>,
+    ) -> Result<Delivery, Refusal> {
+        let network = self.offer.requirements.network.clone();
         let failed = |code, transaction: &str| {
-            let network = self.offer.requirements.network.clone();
+            let network = network.clone();
             Refusal::Failed(Box::new(SettleResponse::failed(network, code, transaction)))
         };
         if let Some(paid) = self.paid() {
@@ -306,7 +315,7 @@ impl Deal {
                 extension.settling(&paid, section).await;
             }
         }
-        match self.settle_with_hooks(&mut guard, &caller).await {
+        match self.settle_with_hooks(&mut guard, caller).await {
             Ok(Outcome::Settled(settled)) => {
                 guard.moved(&settled);
                 let (extensions, attach) = self.after_settlement(&settled).await;
@@ -378,8 +387,9 @@ impl Deal {
         }
     }
 
-    async fn settle_with_hooks(&self, guard: &mut ClaimGuard, caller: &Caller) -> Result<Outcome, Failure> {
-        let hooks = &self.server.engine.hooks;
+    async fn settle_with_hooks(&mut self, guard: &mut ClaimGuard, mut caller: Caller) -> Result<Outcome, Failure> {
+        let server = self.server.clone();
+        let hooks = &server.engine.hooks;
         let before = guard.pending().map(str::to_owned);
         if let Some(paid) = self.paid() {
             for hook in hooks {
@@ -391,14 +401,26 @@ impl Deal {
                 }
             }
         }
+        let fresh = before.is_none();
         // From the first call on, the money may be on its way, whatever becomes of this task.
         guard.unknown(before.clone().unwrap_or_default());
-        let mut outcome = still_pending(before, self.ask_to_settle(caller).await);
+        let mut outcome = still_pending(before, self.ask_to_settle(&caller).await);
+        while fresh && self.may_turn(&outcome) {
+            // Whoever sent nothing is not asked again.
+            self.offer = self.others.remove(0);
+            let claim = self.offer.scheme.claim(&self.raw, &self.offer.requirements)?;
+            match guard.pass_on(self.row(claim)?).await? {
+                Some(other) => caller = other,
+                None => return Err(Rejected::new(codes::DUPLICATE_SETTLEMENT).into()),
+            }
+            guard.unknown(String::new());
+            outcome = self.ask_to_settle(&caller).await;
+        }
         if let Ok(Outcome::Pending { transaction }) = &outcome {
             // Once more with the identical payment: most are included by then (specification, `settlement_pending`).
             let before = Some(transaction.clone());
             guard.unknown(transaction.clone());
-            outcome = still_pending(before, self.ask_to_settle(caller).await);
+            outcome = still_pending(before, self.ask_to_settle(&caller).await);
         }
         if let (Err(why), Some(paid)) = (&outcome, self.paid()) {
             for hook in hooks {
@@ -410,7 +432,24 @@ impl Deal {
         outcome
     }
 
+    /// Settlement stays with its facilitator, unless that provably sent nothing, another asks for the very same, and the
+    /// payment names no signer of it.
+    fn may_turn(&self, outcome: &Result<Outcome, Failure>) -> bool {
+        let unsent = matches!(outcome, Err(Failure::Fault(why)) if why.sent == Sent::No);
+        let may = unsent && !self.offer.bound && !self.others.is_empty();
+        if may {
+            let name = self.offer.facilitator.name();
+            tracing::warn!(facilitator = name, "a facilitator sent nothing; another is asked to settle");
+        }
+        may
+    }
+
     async fn ask_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
+        let asked = self.asked_to_settle(caller);
+        self.server.engine.call(self.offer.position, FacilitatorCall::Settle, asked).await
+    }
+
+    async fn asked_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
         let longest = self.server.engine.settle_timeout;
         let facilitator = &self.offer.facilitator;
         let answer = timeout(longest, facilitator.settle(&self.raw, self.asked(), caller)).await;
@@ -419,7 +458,7 @@ impl Deal {
             Err(Fault::new(FaultKind::Timeout, message).maybe_sent().into())
         })?;
         if let Outcome::Settled(settled) = &outcome {
-            self.check_payer(settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
+            self.check_payer(&self.offer, settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
             let asked = self.asked().amount;
             let wrong = match settled.amount {
                 Some(amount) if amount != asked => "settled another amount than was asked",

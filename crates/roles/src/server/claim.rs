@@ -56,6 +56,21 @@ impl ClaimGuard {
         .await?
     }
 
+    /// Gives a claim back of which nothing was sent, and takes it anew for `row`, which asks another facilitator: the
+    /// books must never name one while another is asked. `None` if somebody else was faster.
+    pub(super) async fn pass_on(&mut self, row: ClaimRow) -> Result<Option<Caller>, Fault> {
+        self.fallback = None;
+        to_the_end(self.write(released(codes::UNEXPECTED_SETTLE_ERROR))).await?;
+        match Self::take(self.ledger.clone(), row).await? {
+            Claimed::New(guard, caller) => {
+                *self = guard;
+                Ok(Some(caller))
+            }
+            // Taken over by mistake, it goes back to what it was.
+            Claimed::Again(..) | Claimed::Spent(_) | Claimed::Foreign => Ok(None),
+        }
+    }
+
     /// Where tasks outlive the request.
     pub(super) fn runtime(&self) -> &Handle {
         &self.runtime
