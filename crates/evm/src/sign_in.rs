@@ -307,7 +307,7 @@ mod tests {
         #[test]
         fn a_written_message_has_one_meaning(statement in "[ -~\n]{0,20}", request in "[ -~\n]{0,20}") {
             let mut info = row("minimal");
-            (info.statement, info.request_id) = (Some(statement.clone()), Some(request.clone()));
+            (info.statement, info.request_id) = (Some(statement), Some(request.clone()));
             if let Ok(text) = message(&info, CLIENT.parse().unwrap(), 84532) {
                 prop_assert_eq!(text.matches('\n').count(), 10);
                 let last = format!("\nRequest ID: {request}");
