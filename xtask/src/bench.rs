@@ -2,10 +2,12 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 6] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
+    ("solana", "a facilitator on Solana: CPU and RPC round trips per verify and per settle, how long settling takes"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
     ("settle", "settlements on 1 s blocks from one signer: shared transactions beside one for each payment"),
+    ("session", "a resource server: CPU per repeat access by token and by sign-in, with 10^3 and 10^6 entitlements"),
     ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
 ];
 

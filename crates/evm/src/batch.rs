@@ -10,8 +10,9 @@
 //! - `exact` by EIP-3009 and by Permit2, of a known token, of a payer without code whose key signed. A contract
 //!   wallet's verdict (EIP-1271, EIP-7702) is strangers' code and goes alone. Whoever sends such a payment is all the
 //!   same to the token, and to Permit2's proxy: what the payer signed names the recipient and no sender.
-//! - What is sponsored goes alone, since it is counted by its own gas: permits that bring a signature or a transaction
-//!   for their allowance, and payers whose wallet is made first (ERC-6492).
+//! - Permit2 with a signature for its allowance (`eip2612GasSponsoring`) too: it is one call of the proxy. One that still
+//!   needs its approval mined (`erc20ApprovalGasSponsoring`) fails when it is tried, and goes alone after that; so does
+//!   whose wallet is to be made (ERC-6492).
 //! - `upto` never: its permit binds who calls the proxy, and that would be Multicall3.
 //!
 //! All are tried together in one `eth_call` first, in their order and each under a limit of gas; what fails there goes

@@ -197,7 +197,8 @@ impl EvmBuilder {
         self
     }
 
-    /// How much gas the sponsored payments of a day may take together, 1 000 000 000 where not set.
+    /// How much gas the sponsored payments of a day may take together, each counted at `max_gas`; 5 000 000 000 where
+    /// not set.
     pub fn sponsored_gas(mut self, gas: u64) -> Self {
         self.sponsoring.gas = gas;
         self

@@ -83,7 +83,8 @@ pub struct EvmConfig {
     /// allowance for Permit2, or whose wallet, is made within the payment.
     #[serde(default)]
     pub sponsored_per_payer: Option<u32>,
-    /// How much gas the sponsored payments of a day may take together; 1 000 000 000 if left out.
+    /// How much gas the sponsored payments of a day may take together, each counted at `maxGas`; 5 000 000 000 if left
+    /// out.
     #[serde(default)]
     pub sponsored_gas: Option<u64>,
 }

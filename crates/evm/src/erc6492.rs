@@ -7,10 +7,14 @@
 
 use crate::abi::{MULTICALL3, Multicall3};
 use crate::chain::Chain;
+use crate::codes;
+use crate::exact::{gas_limit, unestimated};
+use crate::fees::Quote;
 use crate::leave::estimate;
-use crate::rpc::CallError;
+use crate::order::Order;
 use alloy::primitives::{Address, B256, Bytes, U64, b256};
 use alloy::sol_types::{SolCall as _, SolValue as _};
+use tollway_core::Result;
 
 /// What a wrapped signature ends with.
 pub(crate) const WRAPPER: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
@@ -45,17 +49,22 @@ impl Deployment {
         Multicall3::aggregate3Call { calls }.abi_encode().into()
     }
 
-    /// Target, calldata and gas of the transaction that makes the wallet and carries a transfer out.
-    pub(crate) async fn before(
+    /// The transaction that makes a payer's wallet and carries its transfer out. It is sponsored, so it is taken out of
+    /// the day's share here, sent or not.
+    pub(crate) async fn order(
         &self,
         chain: &Chain,
         signer: Address,
-        token: Address,
-        transfer: &Bytes,
-    ) -> (Address, Bytes, Result<U64, CallError>) {
+        payer: Address,
+        (token, transfer): (Address, &Bytes),
+        quote: Quote,
+    ) -> Result<Order> {
         let data = self.call(Some((token, transfer)));
-        let gas = chain.rpc.call(&estimate(chain, signer, MULTICALL3, &data)).await;
-        (MULTICALL3, data, gas)
+        let gas: Result<U64, _> = chain.rpc.call(&estimate(chain, signer, MULTICALL3, &data)).await;
+        let gas = gas.map_err(|error| unestimated(chain, payer, codes::SIMULATION_FAILED, error))?;
+        let most = chain.limits.max_gas;
+        chain.sponsoring.take(true, payer, most, codes::UNDEPLOYED_WALLET)?.spent();
+        Ok(Order::new(chain, (MULTICALL3, data), gas_limit(gas.to(), most), quote, 1)?)
     }
 }
 

@@ -8,13 +8,15 @@ use crate::eip712::Domains;
 use crate::lane::Lane;
 use crate::lanes::Roster;
 use crate::status::EvmStatus;
+use crate::{assets, chains};
 use alloy::primitives::{Address, U256};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
 use tollway_core::{
-    Amount, Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, Signer,
+    Amount, Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, NetworkWords, Rejected, Settler,
+    SignIn, Signer, Vocabulary,
 };
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
@@ -137,6 +139,18 @@ impl Network for Evm {
         self.roster.as_ref().map(|roster| roster as &dyn Settler)
     }
 
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
+    }
+
+    fn words(id: &NetworkId) -> NetworkWords {
+        chains::words(id.reference())
+    }
+
+    fn vocabulary() -> Vocabulary {
+        chains::vocabulary(assets::symbols())
+    }
+
     fn asset(&self, address: &str) -> Option<&Asset> {
         self.known_asset(address)
     }
@@ -174,7 +188,7 @@ impl Build for Evm {
   "finality": 12,
   "erc6492Factories": [],
   "sponsoredPerPayer": 200,
-  "sponsoredGas": 1000000000
+  "sponsoredGas": 5000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {

@@ -1,4 +1,4 @@
-//! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`, `cargo xtask bench settle`.
+//! Benchmark programs: `cargo xtask bench verify`, `server`, `session`, `settle`, `solana`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod chaos;
@@ -7,7 +7,9 @@ mod drive;
 mod methods;
 mod payments;
 mod server;
+mod session;
 mod settle;
+mod solana;
 mod verify;
 
 use std::process::ExitCode;
@@ -45,25 +47,28 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = runtime.block_on(async {
-        match args.split_first() {
-            Some((name, rest)) => match name.as_str() {
-                "verify" => verify::run(rest).await,
-                "server" => server::run(Load::parse(rest, 40_000)?).await,
-                "settle" => settle::run(rest).await,
-                // The processes under test.
-                "facilitator" => verify::facilitator(rest).await,
-                "chaos" => chaos::run(rest).await,
-                "settling" => chaos::serve(rest).await,
-                "resource-server" => server::resource_server().await,
-                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify, server and settle")),
-            },
-            None => {
-                Err("usage: tollway-bench verify [--method M]|server [--requests N] [--at-once N]|settle [--seconds N]"
-                    .to_owned())
+    let done =
+        runtime.block_on(async {
+            match args.split_first() {
+                Some((name, rest)) => match name.as_str() {
+                    "verify" => verify::run(rest).await,
+                    "server" => server::run(Load::parse(rest, 40_000)?).await,
+                    "solana" => solana::run(Load::parse(rest, 20_000)?).await,
+                    "settle" => settle::run(rest).await,
+                    "session" => session::run(Load::parse(rest, 20_000)?).await,
+                    // The processes under test.
+                    "facilitator" => verify::facilitator(rest).await,
+                    "solana-facilitator" => solana::facilitator(rest).await,
+                    "chaos" => chaos::run(rest).await,
+                    "settling" => chaos::serve(rest).await,
+                    "resource-server" => server::resource_server().await,
+                    "session-server" => session::session_server().await,
+                    unknown => Err(format!("there is no benchmark `{unknown}`; `cargo xtask bench` lists them")),
+                },
+                None => Err("usage: tollway-bench <name> [--requests N] [--at-once N]; `cargo xtask bench` lists them"
+                    .to_owned()),
             }
-        }
-    });
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -35,12 +35,26 @@ impl Payer {
     pub(crate) async fn new(account: &DevAccount, offer: &PaymentRequirements) -> Result<Self, String> {
         let key = LocalKey::from_hex(&account.private_key().to_string())?;
         let client = PaymentClient::builder().signer(NETWORK, Arc::new(key)).without_spend_limit().build().await;
-        Ok(Self { client: client.map_err(|why| why.to_string())?, required: required(offer) })
+        Ok(Self::with(client.map_err(|why| why.to_string())?, offer))
+    }
+
+    /// A client with its own wallet.
+    pub(crate) fn with(client: PaymentClient, offer: &PaymentRequirements) -> Self {
+        Self { client, required: required(offer) }
     }
 
     /// One, with a nonce of its own.
     pub(crate) async fn sign(&self) -> Result<PaymentPayload, String> {
         self.client.pay(&self.required, "http://127.0.0.1").await.map_err(|why| why.to_string())
+    }
+
+    /// So many of them, no two alike.
+    pub(crate) async fn sign_many(&self, count: usize) -> Result<Vec<PaymentPayload>, String> {
+        let mut payments = Vec::with_capacity(count);
+        for _ in 0..count {
+            payments.push(self.sign().await?);
+        }
+        Ok(payments)
     }
 }
 
@@ -50,12 +64,7 @@ pub(crate) async fn sign(
     offer: &PaymentRequirements,
     count: usize,
 ) -> Result<Vec<PaymentPayload>, String> {
-    let payer = Payer::new(account, offer).await?;
-    let mut payments = Vec::with_capacity(count);
-    for _ in 0..count {
-        payments.push(payer.sign().await?);
-    }
-    Ok(payments)
+    Payer::new(account, offer).await?.sign_many(count).await
 }
 
 /// The body of `/verify` and `/settle`.

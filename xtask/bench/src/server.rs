@@ -15,7 +15,7 @@ use tollway::{Facilitator, PaymentLayer, ResourceServer, Route, Way};
 use tollway_devnet::accounts;
 
 /// A facilitator that believes everything, so that only the server's own work is measured.
-struct Yes;
+pub(crate) struct Yes;
 
 fn payer(raw: &PaymentPayload) -> String {
     raw.payload["authorization"]["from"].as_str().unwrap_or_default().to_owned()
@@ -44,7 +44,7 @@ impl Facilitator for Yes {
     }
 }
 
-async fn report() -> &'static str {
+pub(crate) async fn report() -> &'static str {
     "the report"
 }
 

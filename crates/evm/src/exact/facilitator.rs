@@ -102,7 +102,9 @@ impl SchemeFacilitator for ExactFacilitator {
     async fn verify(&self, payment: &Payment<'_, Exact>) -> Result<Verified> {
         let payload = match &payment.payload {
             Payload::Eip3009(payload) => payload,
-            Payload::Permit2(payload) => return self.permits().verify(&PermitView::exact(payment, payload)).await,
+            Payload::Permit2(payload) => {
+                return self.permits().verify_within(&PermitView::exact(payment, payload)).await;
+            }
         };
         let chain = self.network.chain()?;
         let examined = self.examined(payment, payload)?;
@@ -120,11 +122,7 @@ impl SchemeFacilitator for ExactFacilitator {
                 let outcome = super::settle::settle(self, payment, payload, cx).await?;
                 Ok(self.explained(payment, payload, outcome).await)
             }
-            Payload::Permit2(payload) => {
-                let view = PermitView::exact(payment, payload);
-                let outcome = self.permits().settle(&view, cx).await?;
-                Ok(self.permits().explained(&view, outcome).await)
-            }
+            Payload::Permit2(payload) => self.permits().settle_within(&PermitView::exact(payment, payload), cx).await,
         }
     }
 }

@@ -33,20 +33,9 @@ pub(super) async fn settle(
     let asset = side.network.known_asset(&payment.offer.asset);
     let known = asset.is_some_and(|asset| asset.extra.get(METHOD).is_none_or(|method| method == EIP3009));
     let part = (known && examined.recovers).then(|| part(transfer, examined));
+    let prepare = prepare(chain, payment, transfer, examined, lane.address(), known);
     let expect = Expected::Eip3009(Expect::new(examined.asset, &transfer.authorization));
-    let (payer, quota) = (transfer.authorization.from, &chain.sponsoring);
-    let mut share = None;
-    let prepare = async {
-        let order = prepare(chain, payment, transfer, examined, lane.address(), known).await?;
-        let deploys = order.to != examined.asset;
-        share = Some(quota.take(deploys, payer, order.gas, codes::UNDEPLOYED_WALLET)?);
-        Ok(order)
-    };
-    let outcome = carry_out(&lane, part, prepare, &expect, cx).await?;
-    if let Some(share) = share {
-        share.spent();
-    }
-    Ok(outcome)
+    carry_out(&lane, part, prepare, &expect, cx).await
 }
 
 /// What the payment is in a transaction that is shared. The token takes it from anybody.
@@ -91,7 +80,10 @@ async fn prepare(
 
     let answer = chain.probed(next().and_then(|answer| read(&answer)))?;
     verdict(payment, payload, examined, &answer)?;
-    let mut estimated = match remembered {
+    if let Some(deployment) = examined.deployment().filter(|_| answer.deployed) {
+        return deployment.order(chain, signer, transfer.from, (examined.asset, &data), quote?).await;
+    }
+    let estimated: Result<U64, CallError> = match remembered {
         Some(gas) if !answer.payer_has_code => Ok(U64::from(gas)),
         Some(_) => chain.rpc.call(&ask).await,
         None => next().and_then(|answer| read(&answer)),
@@ -99,13 +91,9 @@ async fn prepare(
     if let (Ok(gas), true) = (&estimated, usual && remembered.is_none() && !answer.payer_has_code) {
         chain.gas.learn(kind, gas.to());
     }
-    let (mut to, mut data) = (examined.asset, data);
-    if let Some(deployment) = examined.deployment().filter(|_| answer.deployed) {
-        (to, data, estimated) = deployment.before(chain, signer, to, &data).await;
-    }
-    let failed = |error| unestimated(chain, payload.authorization.from, codes::SIMULATION_FAILED, error);
+    let failed = |error| unestimated(chain, transfer.from, codes::SIMULATION_FAILED, error);
     let gas = gas_limit(estimated.map_err(failed)?.to(), chain.limits.max_gas);
-    Ok(Order::new(chain, (to, data), gas, quote?, 1)?)
+    Ok(Order::new(chain, (examined.asset, data), gas, quote?, 1)?)
 }
 
 /// An estimate with a fifth of room, for state that changes until the block; never above the cap.

@@ -5,13 +5,13 @@
 
 mod check;
 mod contracts;
-mod explain;
 mod probe;
 mod prove;
 mod settle;
 mod sign;
 mod types;
 mod verify;
+mod within;
 
 pub(crate) use contracts::{PERMIT2, Permit, Permit2612, hash_words};
 pub(crate) use prove::PermitExpect;

@@ -45,7 +45,7 @@ impl Permits<'_> {
     }
 
     /// Asks the chain, in one round trip.
-    pub(crate) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
+    pub(super) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         if word_of(view.charge()) != examined.permit.amount {
@@ -53,12 +53,10 @@ impl Permits<'_> {
             return Err(rejected.because("the permit must be of exactly the maximum").into());
         }
         would_settle(chain, examined).await?;
-        let (sponsored, owner) = (examined.sponsor.pays(), examined.permit.owner);
-        chain.sponsoring.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
         Ok(Verified::new(view.payer()))
     }
 
-    pub(crate) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
+    pub(super) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         let charge = view.charge();
@@ -78,23 +76,12 @@ impl Permits<'_> {
         };
         let amount = word_of(charge);
         let expect = PermitExpect::new(view.kind, examined.permit.token, &examined.permit, charge);
-        let (sponsored, owner, quota) = (examined.sponsor.pays(), examined.permit.owner, &chain.sponsoring);
-        quota.room(sponsored, owner, codes::PERMIT2_ALLOWANCE)?;
-        // A permit of `upto` is taken from its facilitator alone. What is sponsored is counted by its own gas.
+        // A permit of `upto` is taken from its facilitator alone. One that still needs an approval fails when it is tried
+        // in company, and then goes alone.
         let known = self.network.known_asset(&view.offer.asset).is_some();
-        let shares = known && !view.kind.metered && !sponsored && examined.recovers;
-        let mut share = None;
-        let order = async {
-            let order = order(chain, examined, amount, lane.address()).await?;
-            share = Some(quota.take(sponsored, owner, order.gas, codes::PERMIT2_ALLOWANCE)?);
-            Ok(order)
-        };
-        let part = shares.then(|| part(examined, charge));
-        let outcome = carry_out(&lane, part, order, &Expected::Permit2(expect), cx).await?;
-        if let Some(share) = share {
-            share.spent();
-        }
-        Ok(outcome)
+        let part = (known && !view.kind.metered && examined.recovers).then(|| part(examined, charge));
+        let order = order(chain, examined, amount, lane.address());
+        carry_out(&lane, part, order, &Expected::Permit2(expect), cx).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A sponsored payment is one that does more on the facilitator's gas than move money: give Permit2 its allowance, or
 //! make the payer's wallet. Each payer has so many of them a day, and all together so much gas. What is counted is the
-//! gas a transaction may take, not what it took, so the count is never too low. It is kept in memory and ends with the
+//! most gas a payment may take, not what it took, so the count is never too low. It is kept in memory and ends with the
 //! day (UTC) or the process.
 
 use alloy::primitives::Address;
@@ -25,8 +25,8 @@ pub(crate) struct Allowed {
     pub(crate) gas: u64,
 }
 
-/// Enough for a payment every seven minutes of one payer, and for six thousand ordinary ones of all.
-pub(crate) const ALLOWED: Allowed = Allowed { payments: 200, gas: 1_000_000_000 };
+/// Enough for a payment every seven minutes of one payer, and at the usual most of gas for ten thousand of all.
+pub(crate) const ALLOWED: Allowed = Allowed { payments: 200, gas: 5_000_000_000 };
 
 /// What is allowed, and what is taken of it.
 #[derive(Debug)]

@@ -15,5 +15,6 @@ mod plugin;
 mod reconcile;
 mod reverts;
 mod settle;
+mod sign_in;
 mod support;
 mod verify;

@@ -42,7 +42,7 @@ async fn a_payer_is_sponsored_so_often_in_a_day() {
 
 #[tokio::test(start_paused = true)]
 async fn all_sponsored_payments_of_a_day_have_so_much_gas() {
-    let world = world(|evm| evm.sponsored_gas(300_000));
+    let world = world(|evm| evm.max_gas(300_000).sponsored_gas(599_999));
     settled(sponsored(&world, &FRESH_2612, USDC).await);
     let refusal = sponsored(&world, &FRESH_UPTO, USDC).await;
     assert_eq!(code(refusal), "permit2_allowance_required");
