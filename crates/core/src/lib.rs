@@ -5,6 +5,7 @@ mod text;
 
 mod amount;
 mod asset;
+mod budget;
 mod caip;
 mod claim;
 mod clock;
@@ -25,30 +26,38 @@ mod registry;
 mod request;
 mod scheme;
 mod secret;
+mod sign_in;
 mod wire;
 
 pub use amount::{Amount, AmountError};
 pub use asset::Asset;
 /// Some traits here are objects from birth; whoever implements one needs this attribute and not a dependency for it.
 pub use async_trait::async_trait;
+pub use budget::{
+    BudgetStore, Fate, Reserved, SharedBudget, SignedSpend, Spend, SpendKey, SpendRow, SpendState, SpendStep, Tally,
+};
 pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
 pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope, Ticket};
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    ClientConfig, FacilitatorConfig, LedgerConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig,
+    AssetLimits, BudgetConfig, ClientConfig, FacilitatorConfig, LedgerConfig, Limits, PreferencesConfig, RouteConfig,
+    SelectorConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig, Weights,
 };
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
-pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};
-pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
+pub use extension::{
+    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Offers, Paid, Replay,
+    ServerExtension, Stage,
+};
+pub use facilitator::{CallEvent, Candidate, Facilitator, FacilitatorCall, FacilitatorSelector};
 pub use json::Object;
 pub use ledger::{
     ClaimState, Durable, Found, Hold, Ledger, LedgerHandle, OpenSlot, SettleContext, SignedTx, Slot, Step, Taken,
 };
 pub use matching::matches_offer;
-pub use network::{Network, Settler, Signable, Signer};
+pub use network::{Network, NetworkWords, Realm, Settler, Signable, Signer, Vocabulary};
 pub use outcome::{Outcome, Settled, Verified};
-pub use plugin::{Build, BuildContext, Part, PartKind, Plugin, Registrar};
+pub use plugin::{Build, BuildContext, Host, Part, PartKind, Plugin, Registrar};
 pub use price::{AssetAmount, Money, Price, PriceError};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use request::{Reply, Request, Transport};
@@ -57,6 +66,7 @@ pub use scheme::{
     Standing, WirePart, decode,
 };
 pub use secret::{EnvironmentSecrets, KeyConfig, Secret, SecretRef, Secrets};
+pub use sign_in::{SignIn, SignInInfo, SignedIn};
 pub use wire::{
     Flow, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse, SupportedKind,
     SupportedResponse, VerifyResponse, X402_VERSION,

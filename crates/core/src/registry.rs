@@ -4,10 +4,11 @@
 use crate::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use crate::plugin::Maker;
 use crate::{
-    BuildContext, ClientExtension, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId, Part,
-    PartKind, Plugin, ServerExtension, Signer,
+    BuildContext, ClientExtension, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId, NetworkWords,
+    Part, PartKind, Plugin, ServerExtension, Signer, Vocabulary,
 };
 use serde_json::Value;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -186,6 +187,30 @@ impl Registry {
         names
     }
 
+    /// What people call a network, as its plug-in says; nothing if none is registered for it.
+    pub fn network_words(&self, id: &NetworkId) -> NetworkWords {
+        let part = self.at(PartKind::Network, None, id).ok();
+        part.and_then(|part| part.speaks).map(|speaks| (speaks.words)(id)).unwrap_or_default()
+    }
+
+    /// Every name and ticker that registered networks know, namespaces among the names. Sorted, without repeats.
+    pub fn vocabulary(&self) -> Vocabulary {
+        let mut all = Vocabulary::default();
+        for part in self.parts.iter().filter(|part| part.kind == PartKind::Network) {
+            all.names.extend(part.at.and_then(|at| at.split_once(':')).map(|(namespace, _)| namespace));
+            if let Some(speaks) = part.speaks {
+                let Vocabulary { names, symbols } = (speaks.vocabulary)();
+                all.names.extend(names);
+                all.symbols.extend(symbols);
+            }
+        }
+        for words in [&mut all.names, &mut all.symbols] {
+            words.sort_unstable();
+            words.dedup();
+        }
+        all
+    }
+
     fn serving<'a>(&'a self, kind: PartKind, network: &'a NetworkId) -> impl Iterator<Item = &'a Part> {
         let serves = |part: &&Part| part.pattern().is_some_and(|pattern| pattern.matches(network));
         self.parts.iter().filter(move |part| part.kind == kind).filter(serves)
@@ -351,6 +376,19 @@ impl Registry {
     /// As [`network`](Self::network).
     pub async fn ledger(&self, name: &str, config: Value, cx: BuildContext) -> Result<Arc<dyn Ledger>, RegistryError> {
         make!(self, Ledger, self.named(PartKind::Ledger, name), config, cx)
+    }
+
+    /// Opens a store of another kind, by its whole name, such as `sessions/memory`. Its type is known to whoever asks.
+    ///
+    /// # Errors
+    /// As [`network`](Self::network).
+    pub async fn store(
+        &self,
+        name: &str,
+        config: Value,
+        cx: BuildContext,
+    ) -> Result<Arc<dyn Any + Send + Sync>, RegistryError> {
+        make!(self, Store, self.named(PartKind::Store, name), config, cx)
     }
 }
 

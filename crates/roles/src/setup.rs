@@ -1,14 +1,17 @@
 //! What all three builders share: a registry, networks opened once, keys.
 
 use crate::MemoryLedger;
+use crate::prefer::{Known, Preferences};
+use async_trait::async_trait;
 use serde_json::Value;
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
-    SharedConfig, Signer,
+    BuildContext, CaipError, Host, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, PartKind,
+    PreferencesConfig, Registry, RegistryError, SharedConfig, Signer,
 };
 
 /// Why a role could not be set up. Every text says what to change.
@@ -67,6 +70,8 @@ pub(crate) struct Setup {
     pub(crate) cx: BuildContext,
     pub(crate) networks: Vec<Arc<dyn Network>>,
     pub(crate) signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    /// What is liked best, not yet understood.
+    pub(crate) preferences: PreferencesConfig,
     /// The first thing said to the builder that cannot be.
     pub(crate) mistake: Option<SetupError>,
 }
@@ -77,19 +82,20 @@ impl Setup {
         result.map_err(|why| self.mistake.get_or_insert_with(|| why.into())).ok()
     }
 
-    pub(crate) fn into_parts(self) -> Result<Parts, SetupError> {
+    pub(crate) fn into_parts(self) -> Result<Arc<Parts>, SetupError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
         let registry = self.registry.map_or_else(Registry::discover, Ok)?;
         let known = self.networks.iter().map(|network| (network.id().clone(), Arc::downgrade(network))).collect();
-        Ok(Parts {
+        Ok(Arc::new(Parts {
             registry,
             shared: self.shared,
             cx: self.cx,
             signers: self.signers,
+            preferences: self.preferences,
             open: Mutex::new(Open { known, kept: self.networks }),
-        })
+        }))
     }
 }
 
@@ -99,6 +105,7 @@ pub(crate) struct Parts {
     pub(crate) shared: SharedConfig,
     pub(crate) cx: BuildContext,
     signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    preferences: PreferencesConfig,
     open: Mutex<Open>,
 }
 
@@ -140,6 +147,20 @@ impl Parts {
         ids.into_iter().cloned().collect()
     }
 
+    /// Understands the preferences, by the words of the plug-ins, of these networks, and of these facilitators.
+    pub(crate) fn preferences(
+        &self,
+        side: PartKind,
+        networks: Vec<Arc<dyn Network>>,
+        facilitators: Vec<String>,
+    ) -> Result<Preferences, SetupError> {
+        let schemes = self.registry.parts().iter().filter(|part| part.kind() == side);
+        let mut schemes: Vec<_> = schemes.map(|part| part.name().to_owned()).collect();
+        schemes.dedup();
+        let known = Known { vocabulary: self.registry.vocabulary(), networks, schemes, facilitators };
+        Preferences::parse(&self.preferences, &known).map_err(SetupError::Setting)
+    }
+
     /// The context for a scheme on a network: the network, and the keys configured for it.
     pub(crate) async fn context(&self, network: &Arc<dyn Network>) -> Result<BuildContext, SetupError> {
         let id = network.id();
@@ -153,10 +174,34 @@ impl Parts {
         Ok(cx.with_signers(signers))
     }
 
+    /// The context for an extension: it may ask for any network.
+    pub(crate) fn extension_context(self: &Arc<Self>) -> BuildContext {
+        self.cx.with_host(self.clone())
+    }
+
     /// Whether there is a key for a network.
     pub(crate) fn has_signer(&self, id: &NetworkId) -> bool {
         let mut patterns = self.signers.iter().map(|(at, _)| at).chain(self.shared.signers.keys());
         patterns.any(|at| at.matches(id))
+    }
+}
+
+#[async_trait]
+impl Host for Parts {
+    async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, String> {
+        Self::network(self, id).await.map_err(|why| why.to_string())
+    }
+
+    async fn signers(&self, id: &NetworkId) -> Result<Vec<Arc<dyn Signer>>, String> {
+        if !self.has_signer(id) {
+            return Ok(Vec::new());
+        }
+        let network = Host::network(self, id).await?;
+        self.context(&network).await.map(|cx| cx.signers).map_err(|why| why.to_string())
+    }
+
+    async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String> {
+        self.registry.store(name, section, self.cx.clone()).await.map_err(|why| why.to_string())
     }
 }
 
@@ -245,3 +290,48 @@ macro_rules! shared_methods {
     };
 }
 pub(crate) use shared_methods;
+
+/// The builder methods of the roles that choose among offers. The builder has a field `setup`.
+macro_rules! preference_methods {
+    () => {
+        /// Likes these best, the first most: networks (`solana`, `eip155:8453`, `testnet`), tickers and addresses of
+        /// assets, schemes, facilitators. A word that names nothing is an error when this is built.
+        pub fn prefer<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.prefer = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Never pays or is paid by these.
+        pub fn avoid<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.avoid = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Pays or is paid by these and nothing else. Words of one kind are alternatives, words of different kinds must
+        /// all hold.
+        pub fn only<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.only = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Says how much price and speed count among offers that are liked equally.
+        pub fn weights(mut self, weights: tollway_core::Weights) -> Self {
+            self.setup.preferences.weights = weights;
+            self
+        }
+    };
+}
+pub(crate) use preference_methods;
+
+/// The preferences a configuration holds.
+macro_rules! preferences_of {
+    ($config:expr) => {{
+        let mut preferences = tollway_core::PreferencesConfig::default();
+        preferences.prefer = $config.prefer;
+        preferences.avoid = $config.avoid;
+        preferences.only = $config.only;
+        preferences.weights = $config.weights;
+        preferences
+    }};
+}
+pub(crate) use preferences_of;

@@ -52,6 +52,8 @@ pub mod vectors {
         cache_control = "cache-control",
         /// Route patterns, methods, paths, and the combinations that match.
         routes = "routes",
+        /// Sign-ins of both chains: challenges, messages, signatures, headers.
+        siwx = "siwx",
         /// The reference's table of assets by network.
         default_assets = "default-assets",
     }
@@ -85,7 +87,17 @@ flows!(
     "exact-evm-permit2-erc20-approval",
     "exact-evm-permit2-no-allowance",
     "exact-evm-upfront",
+    "exact-svm",
+    "exact-svm-memo",
     "handler-fails",
+    "multi-svm",
+    "payment-identifier",
+    "siwx-auth-only-evm",
+    "siwx-auth-only-svm",
+    "siwx-evm-pay",
+    "siwx-evm-return",
+    "siwx-svm-pay",
+    "siwx-svm-return",
     "supported",
     "unpaid",
     "upto-evm-permit2",

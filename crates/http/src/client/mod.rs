@@ -24,6 +24,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use tollway_core::PaymentRequired;
 use tollway_roles::PaymentClient;
+use tollway_roles::client::Errand;
 
 /// The header of version 1, which this client does not write.
 const X_PAYMENT: &str = "x-payment";
@@ -83,19 +84,19 @@ impl PaymentMiddleware {
     async fn ask(&self, mut request: Request, extensions: &mut Extensions, next: &Next<'_>) -> Result<Asked, Error> {
         let first_origin = origin(request.url());
         let more = self.payer.prepare(&first_origin, request.url().path()).await;
-        request.headers_mut().extend(header::pairs(&more));
+        request.headers_mut().extend(header::secrets(&more));
         let guarded = !more.is_empty() || request.headers().contains_key(SIGN_IN_WITH_X);
         let Some(copy) = request.try_clone() else {
             // A stream can be sent once. Not every request has to be paid for, so try.
             let response = self.send(request, guarded, extensions, next.clone()).await?;
             return match response.status() {
                 StatusCode::PAYMENT_REQUIRED => Err(PaymentError::BodyNotRepeatable.into_middleware()),
-                _ => Ok(Asked::Done(response)),
+                _ => Ok(self.done(response, guarded, &first_origin).await),
             };
         };
         let response = self.send(request, guarded, extensions, next.clone()).await?;
         if response.status() != StatusCode::PAYMENT_REQUIRED {
-            return Ok(Asked::Done(response));
+            return Ok(self.done(response, guarded, &first_origin).await);
         }
         let request = follow(copy, &response, &first_origin)?;
         let mut required = challenge(response.headers())?;
@@ -104,16 +105,24 @@ impl PaymentMiddleware {
         if !opening.is_empty()
             && let Some(mut opened) = request.try_clone()
         {
-            opened.headers_mut().extend(header::pairs(&opening));
+            opened.headers_mut().extend(header::secrets(&opening));
             let response = self.send(opened, true, extensions, next.clone()).await?;
             if response.status() != StatusCode::PAYMENT_REQUIRED {
-                return Ok(Asked::Done(response));
+                return Ok(self.done(response, true, &first_origin).await);
             }
             // A challenge may change while a session is tried; the newest is the one to pay.
             required = challenge(response.headers())?;
             dispose(response).await;
         }
         Ok(Asked::Due(Box::new((request, required, first_origin))))
+    }
+
+    /// An answer that needed no payment. Extensions see it if they had a part in the request.
+    async fn done(&self, response: Response, guarded: bool, origin: &str) -> Asked {
+        if guarded {
+            self.payer.opened(origin, &paying::texts(response.headers())).await;
+        }
+        Asked::Done(response)
     }
 
     async fn send(
@@ -141,14 +150,14 @@ impl Middleware for PaymentMiddleware {
         if request.headers().contains_key(PAYMENT_SIGNATURE) || request.headers().contains_key(X_PAYMENT) {
             return Err(PaymentError::AlreadyAttempted.into_middleware());
         }
-        let (mut request, payment, session) = match extensions.get::<Represent>().cloned() {
+        let (mut request, paying, session) = match extensions.get::<Represent>().cloned() {
             Some(again) => {
                 let session = Session { payer: &self.payer, origin: origin(request.url()) };
                 if session.origin != again.origin {
                     let asked = session.origin;
                     return Err(PaymentError::OtherOrigin { paid: again.origin, asked }.into_middleware());
                 }
-                (request, again.payment, session)
+                (request, self.payer.present(again.payment), session)
             }
             None => match self.ask(request, extensions, &next).await? {
                 Asked::Done(response) => return Ok(response),
@@ -158,13 +167,21 @@ impl Middleware for PaymentMiddleware {
                         // Before anything is signed that could not be sent.
                         made(own)?;
                     }
-                    let paid = self.payer.pay(&required, &origin).await;
-                    let payment = paid.map_err(|why| PaymentError::NotPaid(why).into_middleware())?;
-                    (request, payment, Session { payer: &self.payer, origin })
+                    let errand = Errand::new(&origin, request.method().as_str(), request.url().as_str());
+                    let errand = errand.body(request.body().and_then(|body| body.as_bytes()).unwrap_or_default());
+                    let paid = self.payer.pay_for(&required, &errand).await;
+                    let paying = paid.map_err(|why| PaymentError::NotPaid(why).into_middleware())?;
+                    (request, paying, Session { payer: &self.payer, origin })
                 }
             },
         };
-        paying::carry(&mut request, &payment)?;
+        let payment = paying.payment.clone();
+        if let Err(why) = paying::carry(&mut request, &payment) {
+            if !paying.again {
+                self.payer.unsent(&payment).await;
+            }
+            return Err(why);
+        }
         // A middleware outside of this one may run it again: then with the same payment.
         extensions.insert(Represent::new(payment.clone(), session.origin.clone()));
         match self.send_guarded(request, extensions, next).await {
