@@ -61,10 +61,13 @@ impl Agent {
         self.client.pay_for(&required(offer), &Errand::new(origin, "GET", &format!("{origin}/{}", unique()))).await
     }
 
-    /// How many payments of this offer fit.
+    /// How many payments of this offer fit, each with its receipt.
     async fn fits(&self, origin: &str, offer: &PaymentRequirements) -> usize {
         let mut paid = 0;
-        while paid < 50 && self.pay(origin, offer).await.is_ok() {
+        while paid < 50
+            && let Ok(paying) = self.pay(origin, offer).await
+        {
+            self.answered(&paying, Some(&receipt(&paying)), false).await;
             paid += 1;
         }
         paid
