@@ -168,7 +168,7 @@ impl SessionStore for Store {
                 }
             }
             Some(Defect::AnyScope) => {
-                let any = [Scope::route("GET /report")];
+                let any = [Scope::route("https://shop.test", "GET /report")];
                 let draw = entry.draw.filter(|draw| !draw.scopes.is_empty());
                 return match draw {
                     Some(draw) => self.inner.enter(&entry.drawing(Draw::new(&any).priced(draw.prices))).await,
