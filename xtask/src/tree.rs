@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     ("tollway-devnet", &[]),
+    ("tollway-store", &["tollway-core"]),
     ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx"]),
     (
         "tollway",

@@ -111,9 +111,16 @@ impl Books {
         if let Some(place) = entry.due {
             self.expiry.remove(&place);
         }
-        self.handed.remove(&(entry.holder, id.1.clone()));
+        self.unhand(id, entry.holder);
         self.forget_token(id.0, &entry.row.caller);
         self.end_attempts(&entry.attempts, &id.1);
+    }
+
+    /// Whoever a row was handed to need not settle it any more. A server's row under the same key was handed to nobody.
+    fn unhand(&mut self, (scope, key): &(Scope, ClaimKey), holder: Holder) {
+        if *scope == Scope::Facilitator {
+            self.handed.remove(&(holder, key.clone()));
+        }
     }
 
     fn forget_token(&mut self, scope: Scope, caller: &Caller) {
@@ -137,8 +144,10 @@ impl Books {
     /// Opens a row again, for another holder.
     pub(super) fn reopen(&mut self, scope: Scope, key: &ClaimKey, holder: Holder) -> Option<ClaimRow> {
         let turn = self.next();
-        let entry = self.claims.get_mut(&(scope, key.clone()))?;
-        self.handed.remove(&(entry.holder, key.clone()));
+        let id = (scope, key.clone());
+        let before = self.claims.get(&id)?.holder;
+        self.unhand(&id, before);
+        let entry = self.claims.get_mut(&id)?;
         // Open again, and so not to be forgotten.
         if let Some(place) = entry.due.take() {
             self.expiry.remove(&place);
@@ -177,8 +186,10 @@ impl Books {
         let Some(entry) = self.claims.get_mut(&id) else { return };
         let ended = if waits { Vec::new() } else { std::mem::take(&mut entry.attempts) };
         entry.outcome = Some(outcome.clone());
+        let holder = entry.holder;
         let place = forget_at.map(|at| (at, finished));
         let before = std::mem::replace(&mut entry.due, place);
+        self.unhand(&id, holder);
         self.end_attempts(&ended, &id.1);
         if let Some(before) = before {
             self.expiry.remove(&before);
