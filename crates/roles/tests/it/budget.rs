@@ -5,14 +5,17 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tollway_core::{
-    Amount, AssetLimits, BudgetConfig, BudgetStore, Fate, Fault, FaultKind, Limits, PaymentRequired,
-    PaymentRequirements, Reserved, SettleResponse, SignedSpend, Spend, SpendKey, SpendRow, codes,
+    Amount, Ask, AssetLimits, BudgetConfig, BudgetStore, Build, BuildContext, Clock, Fate, Fault, FaultKind, Limits,
+    PaymentRequired, PaymentRequirements, Plugin, Registry, Reserved, SchemeClient, SettleResponse, Signed,
+    SignedSpend, Spend, SpendKey, SpendRow, SpendState, codes,
 };
 use tollway_roles::client::{
     Approver, Candidate, Errand, ExportFormat, MemoryBudget, Paying, PaymentClientBuilder, Purchase,
 };
 use tollway_roles::{PayError, PaymentClient};
-use tollway_testkit::{EURO, FakeClock, FakeSigner, budget_suite, fixtures};
+use tollway_testkit::{
+    EURO, FAKE, FakeClient, FakeClientConfig, FakeClock, FakeExact, FakePayload, FakeSigner, budget_suite, fixtures,
+};
 
 const ORIGIN: &str = "https://shop.test";
 /// One cent.
@@ -58,10 +61,13 @@ impl Agent {
         self.client.pay_for(&required(offer), &Errand::new(origin, "GET", &format!("{origin}/{}", unique()))).await
     }
 
-    /// How many payments of this offer fit.
+    /// How many payments of this offer fit, each with its receipt.
     async fn fits(&self, origin: &str, offer: &PaymentRequirements) -> usize {
         let mut paid = 0;
-        while paid < 50 && self.pay(origin, offer).await.is_ok() {
+        while paid < 50
+            && let Ok(paying) = self.pay(origin, offer).await
+        {
+            self.answered(&paying, Some(&receipt(&paying)), false).await;
             paid += 1;
         }
         paid
@@ -471,6 +477,94 @@ async fn the_ledger_of_payments_is_exported() {
     let signature = paid.payment.payload["signature"].as_str().unwrap();
     assert!(!csv.contains(signature) && !json.to_string().contains(signature), "a payment is as good as money");
     assert!(!format!("{paid:?} {:?}", agent.store).contains(signature));
+}
+
+/// A paying side that has no node to ask.
+struct Blind(FakeClient);
+
+impl SchemeClient for Blind {
+    type Scheme = FakeExact;
+
+    async fn sign(&self, ask: Ask<'_, FakeExact>) -> tollway_core::Result<Signed<FakePayload>> {
+        self.0.sign(ask).await
+    }
+}
+
+impl Build for Blind {
+    type Config = FakeClientConfig;
+
+    async fn build(config: FakeClientConfig, cx: BuildContext) -> Result<Self, String> {
+        Ok(Self(FakeClient::build(config, cx).await?))
+    }
+}
+
+const BLIND: Plugin = Plugin::new("blind", "a client without a node", |registrar| {
+    registrar.client::<Blind>("fake:budget-blind");
+});
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_what_may_have_moved_counts_for_good() {
+    let registry = Registry::builder().plugin(FAKE).plugin(BLIND).build().unwrap();
+    let budget = limits(|limits| limits.total = money("$0.03"));
+    let agent = Agent::made(|builder| builder.registry(registry).budget(budget)).await;
+    let offer = cents("fake:budget-blind", 1);
+    let refused = agent.pay(ORIGIN, &offer).await.unwrap();
+    agent.answered(&refused, None, true).await;
+    drop((refused, agent.fetch(&offer).await.unwrap()));
+    let states = async || {
+        let rows = agent.store.export(0, 10).await.unwrap();
+        rows.iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    agent.clock.advance(61 + 600);
+    agent.client.reconcile().await.unwrap();
+    assert_eq!(states().await, [SpendState::Spent, SpendState::Signed], "it could not be settled any more, or it was");
+    assert!(matches!(agent.fetch(&offer).await, Err(PayError::PaidBefore { proven: false })));
+    assert_eq!(states().await, [SpendState::Spent; 2]);
+    assert_eq!(agent.fits(ORIGIN, &offer).await, 1, "both count");
+    agent.clock.advance(61 + 86_400);
+    agent.client.reconcile().await.unwrap();
+    assert_eq!(states().await, [SpendState::Spent; 3]);
+}
+
+#[tokio::test]
+async fn a_reservation_nothing_was_signed_for_is_given_up_and_its_signature_not_sent() {
+    let agent = Agent::with(limits(|limits| limits.total = money("$0.01"))).await;
+    let offer = cents(&network(), 1);
+    // Another process reserved this, and died or took its time.
+    let tally = tollway_core::Tally::new("$ total", "10000000000000000".parse().unwrap());
+    let spend = Spend::new("slow", agent.clock.now(), ORIGIN, offer.clone()).counted(vec![tally]);
+    assert_eq!(agent.store.reserve(&spend).await.unwrap(), Reserved::Yes);
+    assert_eq!(agent.fits(ORIGIN, &offer).await, 0);
+    agent.clock.advance(901);
+    assert_eq!(agent.fits(ORIGIN, &offer).await, 1);
+    let payment = fixtures::fake_payment(&offer, &FakePayload::new("alice", "late", &offer));
+    let late = agent.store.sign("slow", &SignedSpend::new(payment, "late", 0), 0).await;
+    assert!(late.is_err(), "whoever comes late is told not to send");
+}
+
+#[tokio::test]
+async fn a_crowd_of_open_payments_is_looked_at_in_turns() {
+    let agent = Agent::with(limits(|limits| limits.total = money("$1"))).await;
+    agent.clock.set(FakeClock::START);
+    let (waiting, dead) = (cents(&network(), 1), cents(&network(), 1));
+    // A hundred that the chain calls open, however often it is asked: its clock is behind ours.
+    for number in 0..100 {
+        let offer = if number < 80 { &waiting } else { &dead };
+        let spend = Spend::new(format!("old-{number}"), agent.clock.now(), ORIGIN, offer.clone());
+        agent.store.reserve(&spend).await.unwrap();
+        let until = if number < 80 { u64::MAX } else { agent.clock.now() };
+        let payload = FakePayload::valid_until("alice", &format!("old-{number}"), offer, until);
+        let payment = fixtures::fake_payment(offer, &payload);
+        let signed = SignedSpend::new(payment, format!("old-{number}"), agent.clock.now());
+        agent.store.sign(&spend.id, &signed, agent.clock.now()).await.unwrap();
+    }
+    agent.clock.advance(1);
+    for _ in 0..2 {
+        agent.client.reconcile().await.unwrap();
+    }
+    let rows = agent.store.export(0, 1000).await.unwrap();
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    assert_eq!((count(SpendState::Signed), count(SpendState::Released)), (80, 20));
 }
 
 #[test]

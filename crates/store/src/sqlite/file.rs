@@ -13,7 +13,10 @@ use tokio::time::{Instant, sleep};
 use tollway_core::FaultKind;
 
 /// Every migration, oldest first.
-const MIGRATIONS: [Script; 1] = [("ledger", include_str!("../../migrations/sqlite/1_ledger.sql"))];
+const MIGRATIONS: [Script; 2] = [
+    ("ledger", include_str!("../../migrations/sqlite/1_ledger.sql")),
+    ("budgets", include_str!("../../migrations/sqlite/2_budgets.sql")),
+];
 /// Marks a file as this crate's: "TOLL".
 const APPLICATION: i64 = 0x544f_4c4c;
 const MARK: &str = "PRAGMA application_id = 0x544f4c4c";

@@ -130,6 +130,8 @@ pub(in super::super) struct Books {
     flights: Flights,
     /// When open payments were looked at last, in Unix seconds.
     looked: AtomicU64,
+    /// When a payment that did not fit made somebody look.
+    pressed: AtomicU64,
     /// The row that was looked at last: the next look goes on from there, so that none waits for ever.
     cursor: AtomicU64,
 }
@@ -149,6 +151,7 @@ impl Books {
             clock,
             flights: Flights::default(),
             looked: AtomicU64::new(0),
+            pressed: AtomicU64::new(0),
             cursor: AtomicU64::new(0),
         }
     }
@@ -164,13 +167,6 @@ impl Books {
             Entry::Vacant(place) => place.insert(first),
         };
         Some(Flight { flights: self.flights.clone(), digest })
-    }
-
-    /// Whether it is time to look at open payments again; then somebody has to.
-    fn is_due(&self, now: u64, seconds: u64) -> bool {
-        let looked = self.looked.load(Ordering::Relaxed);
-        now >= looked.saturating_add(seconds)
-            && self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     async fn resolve(&self, id: &str, fate: &Fate) -> Result<(), Fault> {
@@ -240,6 +236,13 @@ impl Books {
     }
 }
 
+/// Whether it is time to look at open payments again; then whoever asked has to.
+fn is_due(last: &AtomicU64, now: u64, seconds: u64) -> bool {
+    let before = last.load(Ordering::Relaxed);
+    now >= before.saturating_add(seconds)
+        && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
 /// What a receipt says about a payment's fate, if it says anything.
 fn fate(receipt: &SettleResponse, first: bool) -> Option<Fate> {
     let transaction: String =
@@ -290,7 +293,7 @@ impl PaymentClient {
             budget.approve(purchase, &candidate).await.map_err(PayError::Refused)?;
         }
         let at = books.clock.now();
-        if books.is_due(at, ROUND)
+        if is_due(&books.looked, at, ROUND)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let client = self.clone();
@@ -311,7 +314,7 @@ impl PaymentClient {
             match books.store.reserve(&spend).await.map_err(PayError::Books)? {
                 Reserved::Yes => return Ok(Reservation { id: spend.id, offer: offer.clone(), at }),
                 // What died meanwhile counts no more.
-                Reserved::Over { .. } if !looked && books.is_due(at, 1) => {
+                Reserved::Over { .. } if !looked && is_due(&books.pressed, at, 1) => {
                     looked = true;
                     let _ = tokio::time::timeout(LOOK_TIMEOUT, self.look_at_open()).await;
                 }
