@@ -71,6 +71,10 @@ pub mod codes {
     pub const EXTENSION_ECHO_MISMATCH: ErrorCode = ErrorCode::new("extension_echo_mismatch");
     /// Payer lacks an allowance; HTTP answers 412 instead of 402.
     pub const PERMIT2_ALLOWANCE_REQUIRED: ErrorCode = ErrorCode::new("permit2_allowance_required");
+    /// The proof of a wallet is not of a form its network knows.
+    pub const INVALID_SIWX_MALFORMED_SIGNATURE: ErrorCode = ErrorCode::new("invalid_siwx_malformed_signature");
+    /// The proof of a wallet is not the wallet's.
+    pub const INVALID_SIWX_SIGNATURE: ErrorCode = ErrorCode::new("invalid_siwx_signature");
     /// The phrase of a first challenge.
     pub const PAYMENT_REQUIRED: ErrorCode = ErrorCode::new("Payment required");
     /// `accepted` is no offer of this route.

@@ -1,22 +1,117 @@
 //! Extensions: what rides along with a payment (specification v2, "Extension envelope"). One trait per side.
 
 use crate::{
-    EchoRules, PaymentPayload, PaymentRequired, PaymentRequirements, Reply, Request, ResourceInfo, Result,
-    SettleResponse, Settled,
+    AccountId, BuildContext, EchoRules, Network, PaymentPayload, PaymentRequired, PaymentRequirements, Reply, Request,
+    ResourceInfo, Result, SettleResponse, Settled,
 };
 use async_trait::async_trait;
 use serde_json::Value;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 
 /// What a server extension decides about a request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Gate {
     /// Nothing to say: go on.
     Pass,
-    /// Serve it without payment. The token comes back in [`ServerExtension::finished`].
-    Grant(u64),
+    /// Serve it without payment. The grant comes back in [`ServerExtension::finished`].
+    Grant(Grant),
     /// Answer it with this instead.
     Answer(Reply),
+}
+
+/// A request that is served without payment.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Grant {
+    /// For whom, where that is known. Handlers may ask.
+    pub account: Option<AccountId>,
+    /// Headers to add to the answer.
+    pub attach: Vec<(String, String)>,
+    /// What the extension wants to see again when the request has ended, such as what it took for it.
+    pub state: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the headers: one may be a secret of the client's.
+        f.debug_struct("Grant").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// A request at the door of a route.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Asking<'a> {
+    /// The request.
+    pub request: &'a dyn Request,
+    /// The route's configuration for this extension.
+    pub route: &'a Value,
+    /// What the request costs.
+    pub offers: &'a dyn Offers,
+}
+
+impl<'a> Asking<'a> {
+    /// The view of one request.
+    pub fn new(request: &'a dyn Request, route: &'a Value, offers: &'a dyn Offers) -> Self {
+        Self { request, route, offers }
+    }
+}
+
+impl fmt::Debug for Asking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+/// Finds out what a request costs, for extensions that let it be paid for otherwise.
+#[async_trait]
+pub trait Offers: Send + Sync {
+    /// The offers a challenge for this request would make.
+    ///
+    /// # Errors
+    /// The request cannot be priced, or no facilitator can be reached.
+    async fn offers(&self) -> Result<Vec<PaymentRequirements>>;
+}
+
+/// One route that configures an extension, while the server is built.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Binding<'a> {
+    /// What parts are made with: the clock, secrets, networks.
+    pub cx: &'a BuildContext,
+    /// The server's origin, such as `https://api.example.com`.
+    pub origin: &'a str,
+    /// The route's pattern.
+    pub pattern: &'a str,
+    /// The networks it can be paid on; none where an extension alone opens it.
+    pub networks: &'a [Arc<dyn Network>],
+    /// The route's configuration for this extension.
+    pub section: &'a Value,
+    /// Every route of the server that configures this extension: pattern and section, this one among them.
+    pub routes: &'a [(String, Value)],
+}
+
+impl<'a> Binding<'a> {
+    /// The view of one route.
+    pub fn new(
+        cx: &'a BuildContext,
+        origin: &'a str,
+        pattern: &'a str,
+        networks: &'a [Arc<dyn Network>],
+        section: &'a Value,
+        routes: &'a [(String, Value)],
+    ) -> Self {
+        Self { cx, origin, pattern, networks, section, routes }
+    }
+}
+
+impl fmt::Debug for Binding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding").field("pattern", &self.pattern).finish_non_exhaustive()
+    }
 }
 
 /// What a declaration is made from.
@@ -96,12 +191,22 @@ pub trait ServerExtension: Send + Sync {
         None
     }
 
+    /// Looks at a route that configures this extension, while the server is built, and may make a part for that route
+    /// alone: what a section means is then found out once and not for every request.
+    ///
+    /// # Errors
+    /// What is wrong with the route's section and what to write instead.
+    async fn bind(&self, route: &Binding<'_>) -> Result<Option<Arc<dyn ServerExtension>>, String> {
+        let _ = route;
+        Ok(None)
+    }
+
     /// Looks at a request before anything else: a session may open the resource.
     ///
     /// # Errors
-    /// Nobody could decide; the request is answered with an error.
-    async fn gate(&self, request: &dyn Request, route: &Value) -> Result<Gate> {
-        let _ = (request, route);
+    /// Nobody could decide. The request can still be paid for.
+    async fn gate(&self, asking: &Asking<'_>) -> Result<Gate> {
+        let _ = asking;
         Ok(Gate::Pass)
     }
 
@@ -130,8 +235,8 @@ pub trait ServerExtension: Send + Sync {
     }
 
     /// A granted request ended; `served` says whether the handler answered below 400. Give back what a gate took.
-    async fn finished(&self, token: u64, served: bool) {
-        let _ = (token, served);
+    async fn finished(&self, grant: Grant, served: bool) {
+        let _ = (grant, served);
     }
 }
 
@@ -170,7 +275,7 @@ pub trait ClientExtension: Send + Sync {
         Ok(())
     }
 
-    /// Sees the answer to a paid or opened request.
+    /// Sees the answer to a request that was paid, or that carried something of an extension.
     async fn answered(&self, origin: &str, receipt: Option<&SettleResponse>, headers: &[(String, String)]) {
         let _ = (origin, receipt, headers);
     }

@@ -25,6 +25,7 @@ mod registry;
 mod request;
 mod scheme;
 mod secret;
+mod sign_in;
 mod wire;
 
 pub use amount::{Amount, AmountError};
@@ -39,7 +40,10 @@ pub use config::{
 };
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
-pub use extension::{ClientExtension, Declaring, FacilitatorExtension, Gate, Paid, ServerExtension, Stage};
+pub use extension::{
+    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Offers, Paid, ServerExtension,
+    Stage,
+};
 pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
 pub use json::Object;
 pub use ledger::{
@@ -48,7 +52,7 @@ pub use ledger::{
 pub use matching::matches_offer;
 pub use network::{Network, Settler, Signable, Signer};
 pub use outcome::{Outcome, Settled, Verified};
-pub use plugin::{Build, BuildContext, Part, PartKind, Plugin, Registrar};
+pub use plugin::{Build, BuildContext, Host, Part, PartKind, Plugin, Registrar};
 pub use price::{AssetAmount, Money, Price, PriceError};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use request::{Reply, Request, Transport};
@@ -57,6 +61,7 @@ pub use scheme::{
     Standing, WirePart, decode,
 };
 pub use secret::{EnvironmentSecrets, KeyConfig, Secret, SecretRef, Secrets};
+pub use sign_in::{SignIn, SignInInfo, SignedIn};
 pub use wire::{
     Flow, PaymentPayload, PaymentRequired, PaymentRequirements, ResourceInfo, SettleResponse, SupportedKind,
     SupportedResponse, VerifyResponse, X402_VERSION,

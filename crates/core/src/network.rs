@@ -1,6 +1,6 @@
 //! What authors of a chain write: a [`Network`], its [`Signer`]s and, where it settles, a [`Settler`].
 
-use crate::{Asset, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, Ticket};
+use crate::{Asset, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, SignIn, Ticket};
 use async_trait::async_trait;
 use std::any::Any;
 
@@ -20,6 +20,11 @@ pub trait Network: Any + Send + Sync {
 
     /// What finishes the settlements a crash left open, on networks that settle.
     fn settler(&self) -> Option<&dyn Settler> {
+        None
+    }
+
+    /// How wallets sign in, on networks where they can.
+    fn sign_in(&self) -> Option<&dyn SignIn> {
         None
     }
 

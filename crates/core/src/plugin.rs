@@ -2,10 +2,11 @@
 
 use crate::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use crate::{
-    ClientExtension, Clock, EnvironmentSecrets, FacilitatorExtension, FacilitatorSelector, Ledger, Network,
+    ClientExtension, Clock, EnvironmentSecrets, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId,
     NetworkPattern, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Secrets, ServerExtension, Signer,
     SystemClock,
 };
+use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::any::Any;
@@ -66,6 +67,28 @@ pub trait Build: Sized + Send + Sync + 'static {
     fn build(config: Self::Config, cx: BuildContext) -> impl Future<Output = Result<Self, String>> + Send;
 }
 
+/// What a role lends to parts that are made for no network in particular: its networks, its keys, its plug-ins.
+#[async_trait]
+pub trait Host: Send + Sync {
+    /// Opens a network, or gives the one that is open.
+    ///
+    /// # Errors
+    /// No plug-in opens it, or it refused its section.
+    async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, String>;
+
+    /// The keys configured for a network, in order of preference; opens the network where there are any.
+    ///
+    /// # Errors
+    /// As [`network`](Self::network), or a key cannot be read.
+    async fn signers(&self, id: &NetworkId) -> Result<Vec<Arc<dyn Signer>>, String>;
+
+    /// Opens a store that was registered by [`Registrar::store`].
+    ///
+    /// # Errors
+    /// None of that name is registered, or it refused its section.
+    async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String>;
+}
+
 /// What a part may use while it is made.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -78,12 +101,33 @@ pub struct BuildContext {
     pub clock: Arc<dyn Clock>,
     /// What resolves `env:` and `file:` references.
     pub secrets: Arc<dyn Secrets>,
+    /// The role an extension is made for.
+    pub host: Option<Arc<dyn Host>>,
 }
 
 impl BuildContext {
-    /// A context with no network, no signers and the system's clock.
+    /// A context with no network, no signers, no host and the system's clock.
     pub fn new() -> Self {
-        Self { network: None, signers: Vec::new(), clock: Arc::new(SystemClock), secrets: Arc::new(EnvironmentSecrets) }
+        Self {
+            network: None,
+            signers: Vec::new(),
+            clock: Arc::new(SystemClock),
+            secrets: Arc::new(EnvironmentSecrets),
+            host: None,
+        }
+    }
+
+    /// The same context for an extension of a role.
+    pub fn with_host(&self, host: Arc<dyn Host>) -> Self {
+        Self { host: Some(host), ..self.clone() }
+    }
+
+    /// The role an extension is made for.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn host(&self) -> Result<&Arc<dyn Host>, String> {
+        self.host.as_ref().ok_or_else(|| "this part is made for a server, a client or a facilitator only".to_owned())
     }
 
     /// The same context for a scheme of `network`.
@@ -150,6 +194,7 @@ pub(crate) enum Maker {
     FacilitatorExtension(Factory<dyn FacilitatorExtension>),
     Selector(Factory<dyn FacilitatorSelector>),
     Ledger(Factory<dyn Ledger>),
+    Store(Factory<dyn Any + Send + Sync>),
 }
 
 /// The kinds of parts.
@@ -176,6 +221,8 @@ pub enum PartKind {
     Selector,
     /// A store of claims.
     Ledger,
+    /// A store of another kind, for the plug-in that names it.
+    Store,
 }
 
 impl fmt::Display for PartKind {
@@ -191,6 +238,7 @@ impl fmt::Display for PartKind {
             Self::FacilitatorExtension => "facilitator extension",
             Self::Selector => "facilitator selector",
             Self::Ledger => "ledger",
+            Self::Store => "store",
         })
     }
 }
@@ -259,6 +307,7 @@ impl Part {
             Maker::FacilitatorExtension(make) => make(config, cx).await.map(drop),
             Maker::Selector(make) => make(config, cx).await.map(drop),
             Maker::Ledger(make) => make(config, cx).await.map(drop),
+            Maker::Store(make) => make(config, cx).await.map(drop),
         }
     }
 }
@@ -371,6 +420,20 @@ impl Registrar {
     /// A store of claims.
     pub fn ledger<B: Build + Ledger>(&mut self, name: &'static str) -> &mut Self {
         self.add::<B>(PartKind::Ledger, name, None, Maker::Ledger(factory!(dyn Ledger)));
+        self
+    }
+
+    /// A store whose trait another plug-in defines. `name` begins with what is stored: `sessions/sqlite`. `T` is the
+    /// type that plug-in asks for.
+    pub fn store<B: Build + Into<T>, T: Any + Send + Sync>(&mut self, name: &'static str) -> &mut Self {
+        let make: Factory<dyn Any + Send + Sync> = |config, cx| {
+            Box::pin(async move {
+                let config = serde_json::from_value(config).map_err(|why| why.to_string())?;
+                let store: T = B::build(config, cx).await?.into();
+                Ok(Arc::new(store) as Arc<dyn Any + Send + Sync>)
+            })
+        };
+        self.add::<B>(PartKind::Store, name, None, Maker::Store(make));
         self
     }
 }

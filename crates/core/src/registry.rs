@@ -8,6 +8,7 @@ use crate::{
     PartKind, Plugin, ServerExtension, Signer,
 };
 use serde_json::Value;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -351,6 +352,19 @@ impl Registry {
     /// As [`network`](Self::network).
     pub async fn ledger(&self, name: &str, config: Value, cx: BuildContext) -> Result<Arc<dyn Ledger>, RegistryError> {
         make!(self, Ledger, self.named(PartKind::Ledger, name), config, cx)
+    }
+
+    /// Opens a store of another kind, by its whole name, such as `sessions/memory`. Its type is known to whoever asks.
+    ///
+    /// # Errors
+    /// As [`network`](Self::network).
+    pub async fn store(
+        &self,
+        name: &str,
+        config: Value,
+        cx: BuildContext,
+    ) -> Result<Arc<dyn Any + Send + Sync>, RegistryError> {
+        make!(self, Store, self.named(PartKind::Store, name), config, cx)
     }
 }
 

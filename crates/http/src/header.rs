@@ -20,6 +20,8 @@ pub const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signa
 pub const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 /// Request: proof of a wallet, for sessions.
 pub const SIGN_IN_WITH_X: HeaderName = HeaderName::from_static("sign-in-with-x");
+/// Both ways: a session in the place of such proofs (Tollway's own, see the page on sessions).
+pub const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 /// Handler to server, never sent on.
 pub(crate) const SETTLEMENT_OVERRIDES: HeaderName = HeaderName::from_static("settlement-overrides");
 /// Resource server to facilitator: who asks, so that the same one asking again gets the same answer.
@@ -29,9 +31,9 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// `CorsLayer::new().expose_headers(EXPOSE_HEADERS).allow_headers(ALLOW_HEADERS)`.
 ///
 /// Put that layer outside the payment layer: preflight requests carry no payment.
-pub const EXPOSE_HEADERS: [HeaderName; 2] = [PAYMENT_REQUIRED, PAYMENT_RESPONSE];
+pub const EXPOSE_HEADERS: [HeaderName; 3] = [PAYMENT_REQUIRED, PAYMENT_RESPONSE, SESSION_TOKEN];
 /// What a CORS layer must allow, or pages in browsers cannot pay.
-pub const ALLOW_HEADERS: [HeaderName; 2] = [PAYMENT_SIGNATURE, SIGN_IN_WITH_X];
+pub const ALLOW_HEADERS: [HeaderName; 3] = [PAYMENT_SIGNATURE, SIGN_IN_WITH_X, SESSION_TOKEN];
 
 /// Why a header was not read or not written.
 #[derive(Debug)]
@@ -127,4 +129,9 @@ pub(crate) fn pairs(pairs: &[(String, String)]) -> impl Iterator<Item = (HeaderN
         }
         header
     })
+}
+
+/// The same for headers that open something.
+pub(crate) fn secrets(list: &[(String, String)]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    pairs(list).map(|(name, value)| (name, sensitive(value)))
 }

@@ -17,7 +17,7 @@ pub use client::{
 };
 pub use facilitator::{FacilitatorRouter, facilitator_router};
 pub use header::{ALLOW_HEADERS, EXPOSE_HEADERS, HeaderError};
-pub use layer::{Paid, PaymentLayer};
+pub use layer::{Paid, PaymentLayer, Session};
 pub use paywall::escape_html;
 pub use remote::{AuthHeaders, Operation, RemoteFacilitator, RemoteFacilitatorBuilder};
 pub use request::HttpRequest;

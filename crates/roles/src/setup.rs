@@ -1,13 +1,15 @@
 //! What all three builders share: a registry, networks opened once, keys.
 
 use crate::MemoryLedger;
+use async_trait::async_trait;
 use serde_json::Value;
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
+    BuildContext, CaipError, Host, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
     SharedConfig, Signer,
 };
 
@@ -77,19 +79,19 @@ impl Setup {
         result.map_err(|why| self.mistake.get_or_insert_with(|| why.into())).ok()
     }
 
-    pub(crate) fn into_parts(self) -> Result<Parts, SetupError> {
+    pub(crate) fn into_parts(self) -> Result<Arc<Parts>, SetupError> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
         let registry = self.registry.map_or_else(Registry::discover, Ok)?;
         let known = self.networks.iter().map(|network| (network.id().clone(), Arc::downgrade(network))).collect();
-        Ok(Parts {
+        Ok(Arc::new(Parts {
             registry,
             shared: self.shared,
             cx: self.cx,
             signers: self.signers,
             open: Mutex::new(Open { known, kept: self.networks }),
-        })
+        }))
     }
 }
 
@@ -153,6 +155,11 @@ impl Parts {
         Ok(cx.with_signers(signers))
     }
 
+    /// The context for an extension: it may ask for any network.
+    pub(crate) fn extension_context(self: &Arc<Self>) -> BuildContext {
+        self.cx.with_host(self.clone())
+    }
+
     /// Whether there is a key for a network.
     pub(crate) fn has_signer(&self, id: &NetworkId) -> bool {
         let mut patterns = self.signers.iter().map(|(at, _)| at).chain(self.shared.signers.keys());
@@ -181,6 +188,25 @@ impl Books {
                 Ok(parts.registry.ledger(&kind, Value::Object(section), parts.cx.clone()).await?)
             }
         }
+    }
+}
+
+#[async_trait]
+impl Host for Parts {
+    async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, String> {
+        Self::network(self, id).await.map_err(|why| why.to_string())
+    }
+
+    async fn signers(&self, id: &NetworkId) -> Result<Vec<Arc<dyn Signer>>, String> {
+        if !self.has_signer(id) {
+            return Ok(Vec::new());
+        }
+        let network = Host::network(self, id).await?;
+        self.context(&network).await.map(|cx| cx.signers).map_err(|why| why.to_string())
+    }
+
+    async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String> {
+        self.registry.store(name, section, self.cx.clone()).await.map_err(|why| why.to_string())
     }
 }
 

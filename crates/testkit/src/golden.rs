@@ -52,6 +52,8 @@ pub mod vectors {
         cache_control = "cache-control",
         /// Route patterns, methods, paths, and the combinations that match.
         routes = "routes",
+        /// Sign-ins of both chains: challenges, messages, signatures, headers.
+        siwx = "siwx",
         /// The reference's table of assets by network.
         default_assets = "default-assets",
     }
@@ -86,6 +88,9 @@ flows!(
     "exact-evm-permit2-no-allowance",
     "exact-evm-upfront",
     "handler-fails",
+    "siwx-auth-only-evm",
+    "siwx-evm-pay",
+    "siwx-evm-return",
     "supported",
     "unpaid",
     "upto-evm-permit2",

@@ -6,10 +6,12 @@ mod conformance;
 mod facilitator;
 pub mod fixtures;
 pub mod golden;
+mod host;
 mod ledger;
 mod report;
 mod request;
 mod secrets;
+mod sessions;
 
 pub use chain::{
     Auditor, COIN, EURO, FAKE, FakeChain, FakeChainConfig, FakeClient, FakeClientConfig, FakeExact, FakePayload,
@@ -18,10 +20,12 @@ pub use chain::{
 pub use clock::FakeClock;
 pub use conformance::{Chapter, Conformance, Sample, conformance};
 pub use facilitator::{Answer, Call, FakeFacilitator, Lie};
+pub use host::FakeHost;
 pub use ledger::{SharedLedger, ledger_suite, shared_ledger_suite};
 pub use report::{Failure, Report};
 pub use request::FakeRequest;
 pub use secrets::FakeSecrets;
+pub use sessions::session_suite;
 
 /// Runs a future to its end on a runtime of its own, so that plug-ins need no runtime to be tested.
 ///

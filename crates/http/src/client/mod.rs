@@ -83,19 +83,19 @@ impl PaymentMiddleware {
     async fn ask(&self, mut request: Request, extensions: &mut Extensions, next: &Next<'_>) -> Result<Asked, Error> {
         let first_origin = origin(request.url());
         let more = self.payer.prepare(&first_origin, request.url().path()).await;
-        request.headers_mut().extend(header::pairs(&more));
+        request.headers_mut().extend(header::secrets(&more));
         let guarded = !more.is_empty() || request.headers().contains_key(SIGN_IN_WITH_X);
         let Some(copy) = request.try_clone() else {
             // A stream can be sent once. Not every request has to be paid for, so try.
             let response = self.send(request, guarded, extensions, next.clone()).await?;
             return match response.status() {
                 StatusCode::PAYMENT_REQUIRED => Err(PaymentError::BodyNotRepeatable.into_middleware()),
-                _ => Ok(Asked::Done(response)),
+                _ => Ok(self.done(response, guarded, &first_origin).await),
             };
         };
         let response = self.send(request, guarded, extensions, next.clone()).await?;
         if response.status() != StatusCode::PAYMENT_REQUIRED {
-            return Ok(Asked::Done(response));
+            return Ok(self.done(response, guarded, &first_origin).await);
         }
         let request = follow(copy, &response, &first_origin)?;
         let mut required = challenge(response.headers())?;
@@ -104,16 +104,24 @@ impl PaymentMiddleware {
         if !opening.is_empty()
             && let Some(mut opened) = request.try_clone()
         {
-            opened.headers_mut().extend(header::pairs(&opening));
+            opened.headers_mut().extend(header::secrets(&opening));
             let response = self.send(opened, true, extensions, next.clone()).await?;
             if response.status() != StatusCode::PAYMENT_REQUIRED {
-                return Ok(Asked::Done(response));
+                return Ok(self.done(response, true, &first_origin).await);
             }
             // A challenge may change while a session is tried; the newest is the one to pay.
             required = challenge(response.headers())?;
             dispose(response).await;
         }
         Ok(Asked::Due(Box::new((request, required, first_origin))))
+    }
+
+    /// An answer that needed no payment. Extensions see it if they had a part in the request.
+    async fn done(&self, response: Response, guarded: bool, origin: &str) -> Asked {
+        if guarded {
+            self.payer.opened(origin, &paying::texts(response.headers())).await;
+        }
+        Asked::Done(response)
     }
 
     async fn send(

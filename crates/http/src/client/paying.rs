@@ -2,8 +2,8 @@
 
 use super::{PaymentError, Receipt, Represent};
 use crate::header::{self, MAX_HEADER, PAYMENT_REQUIRED, PAYMENT_RESPONSE, PAYMENT_SIGNATURE};
-use http::HeaderValue;
 use http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
+use http::{HeaderMap, HeaderValue};
 use reqwest::{Request, Response, Url};
 use std::time::Duration;
 use tollway_core::{PaymentPayload, PaymentRequired, SettleResponse};
@@ -29,12 +29,7 @@ impl Session<'_> {
         let receipt = receipt.and_then(|read| read.map_err(|why| warn("PAYMENT-RESPONSE", &why)).ok());
         let challenge = header::find::<PaymentRequired>(response.headers(), PAYMENT_REQUIRED);
         let challenge = challenge.and_then(|read| read.map_err(|why| warn("PAYMENT-REQUIRED", &why)).ok());
-        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-        let headers: Vec<_> = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
-            .collect();
+        let headers = texts(response.headers());
         self.payer.answered(&payment, &self.origin, receipt.as_ref(), challenge.as_ref(), &headers).await;
         let extensions = response.extensions_mut();
         if let Some(receipt) = receipt {
@@ -43,6 +38,12 @@ impl Session<'_> {
         extensions.insert(Represent::new(payment, self.origin));
         response
     }
+}
+
+/// The headers that are text, for hooks and extensions.
+pub(super) fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
 /// An answer was paid for: a receipt that cannot be read must not cost the caller the answer.

@@ -1,4 +1,4 @@
-//! [`Paid`]: an axum extractor that tells a handler who paid.
+//! [`Paid`] and [`Session`]: axum extractors that tell a handler who paid, or who came with a session.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::StatusCode;
@@ -46,6 +46,45 @@ impl<S: Send + Sync> FromRequestParts<S> for Paid {
 }
 
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Paid {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// Who this request is served for without a payment, where a session opened it. On routes that are opened by sign-in
+/// alone, take `Session`; on routes that are paid for as well, `Option<Session>` beside `Option<Paid>`.
+///
+/// ```
+/// use tollway_http::Session;
+///
+/// async fn purchases(session: Session) -> String {
+///     format!("what {} bought", session.account)
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::get(purchases);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Session {
+    /// The account that signed in.
+    pub account: AccountId,
+}
+
+const NO_SESSION: (StatusCode, &str) = (
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "this handler asks who signed in, and nobody did: put its route behind PaymentLayer with a session, or take Option<Session>",
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or(NO_SESSION)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {

@@ -8,7 +8,7 @@ mod extract;
 mod future;
 mod service;
 
-pub use extract::Paid;
+pub use extract::{Paid, Session};
 pub use future::PaymentFuture;
 pub use service::PaymentService;
 
@@ -44,9 +44,9 @@ pub(crate) struct Config {
 /// Rules for GET also cover HEAD, since axum answers HEAD by the GET handler. Inside a nested router, rules may be
 /// written with the prefix or without.
 ///
-/// The handler sees who paid through [`Paid`], and never sees the payment itself: the `PAYMENT-SIGNATURE` header is
-/// taken out of requests that were paid or opened, so that a handler that passes requests on cannot give away a
-/// signature that is still good for money.
+/// The handler sees who paid through [`Paid`] and who came with a session through [`Session`], and never sees the
+/// payment, the proof or the token itself: their headers are taken out of requests that were paid or opened, so that a
+/// handler that passes requests on cannot give away what is still good for money or access.
 #[derive(Clone)]
 pub struct PaymentLayer {
     server: ResourceServer,

@@ -1,7 +1,9 @@
 //! [`PaymentService`]: one request through the engine and the handler.
 
-use super::{Config, Paid, PaymentFuture};
-use crate::header::{self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, SETTLEMENT_OVERRIDES};
+use super::{Config, Paid, PaymentFuture, Session};
+use crate::header::{
+    self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, SESSION_TOKEN, SETTLEMENT_OVERRIDES, SIGN_IN_WITH_X,
+};
 use crate::request::HttpRequest;
 use crate::{cache, status};
 use axum::body::{Body, to_bytes};
@@ -112,11 +114,15 @@ where
         match admission {
             Admission::Free => self.inner.call(Request::from_parts(parts, body)).await,
             Admission::Granted(granted) => {
-                parts.headers.remove(PAYMENT_SIGNATURE);
+                hide_credentials(&mut parts.headers);
+                if let Some(account) = granted.account() {
+                    parts.extensions.insert(Session { account: account.clone() });
+                }
                 let mut response = self.inner.call(Request::from_parts(parts, body)).await?;
                 let served = is_served(&response);
-                granted.finished(served).await;
-                if served {
+                let attach = granted.finished(served).await;
+                status::append(response.headers_mut(), header::pairs(&attach));
+                if served || !attach.is_empty() {
                     // Opened for one client: no more public than what was paid for.
                     cache::make_private(response.headers_mut());
                 }
@@ -133,7 +139,7 @@ where
     async fn sell(mut self, admitted: Admitted, mut parts: Parts, body: Body) -> Result<Response, S::Error> {
         let settled = admitted.receipt().map(|receipt| receipt.transaction.clone());
         let upfront = settled.is_some();
-        parts.headers.remove(PAYMENT_SIGNATURE);
+        hide_credentials(&mut parts.headers);
         parts.extensions.insert(Paid {
             payer: admitted.payer().clone(),
             network: admitted.offer().network.clone(),
@@ -211,6 +217,13 @@ fn charge(response: &Response) -> Result<Option<Charge>, ChargeError> {
     match overrides.get("amount") {
         Some(amount) => amount.as_str().ok_or_else(wrong)?.parse().map(Some),
         None => Ok(None),
+    }
+}
+
+/// Takes out of a request what is good for money or access: a handler that passes requests on must not pass it on.
+fn hide_credentials(headers: &mut HeaderMap) {
+    for name in [PAYMENT_SIGNATURE, SIGN_IN_WITH_X, SESSION_TOKEN] {
+        headers.remove(name);
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
-use tollway_core::{ClientConfig, Money};
+use tollway_core::{BuildContext, ClientConfig, ClientExtension, Money};
 
 /// Longest authorization signed unless configured otherwise, in seconds.
 const LONGEST: NonZeroU64 = NonZeroU64::new(3600).expect("3600 is not zero");
@@ -24,7 +24,11 @@ pub struct PaymentClientBuilder {
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: BTreeMap<String, Value>,
+    made: Vec<Make>,
 }
+
+/// Makes an extension out of what the client lends it.
+type Make = Box<dyn FnOnce(BuildContext) -> Result<Arc<dyn ClientExtension>, String> + Send>;
 
 impl fmt::Debug for PaymentClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,6 +102,16 @@ impl PaymentClientBuilder {
         self
     }
 
+    /// Hands over an extension, made from what the client lends it: its clock, its networks, its keys. It takes the
+    /// place of the linked one of that key.
+    pub fn use_extension<E: ClientExtension + 'static>(
+        mut self,
+        make: impl FnOnce(BuildContext) -> Result<E, String> + Send + 'static,
+    ) -> Self {
+        self.made.push(Box::new(|cx| make(cx).map(|made| Arc::new(made) as Arc<dyn ClientExtension>)));
+        self
+    }
+
     /// Checks what was configured. Networks are opened when a challenge first asks for them, and need no node to sign.
     ///
     /// # Errors
@@ -116,7 +130,8 @@ impl PaymentClientBuilder {
             policies.push(Arc::new(limit));
         }
         policies.extend(self.policies);
-        let extensions = super::extensions(&parts, &self.extensions).await?;
+        let made = self.made.into_iter().map(|make| make(parts.extension_context()).map_err(SetupError::Setting));
+        let extensions = super::extensions(&parts, &self.extensions, made.collect::<Result<_, _>>()?).await?;
         // A key nobody can read is a mistake now, not when the first payment is due.
         for id in parts.network_ids().await {
             parts.context(&parts.network(&id).await?).await?;

@@ -37,7 +37,7 @@ impl fmt::Debug for PaymentClient {
 type Chooser = Arc<dyn Fn(&Purchase<'_>, &[Candidate]) -> Option<usize> + Send + Sync>;
 
 struct Engine {
-    parts: Parts,
+    parts: Arc<Parts>,
     /// Looked at before any network is opened.
     time_limit: TimeLimit,
     policies: Vec<Arc<dyn Policy>>,
@@ -116,6 +116,13 @@ impl PaymentClient {
         }
     }
 
+    /// Tells extensions how a request was answered that carried something of theirs and no payment.
+    pub async fn opened(&self, origin: &str, headers: &[(String, String)]) {
+        for extension in &self.engine.extensions {
+            extension.answered(origin, None, headers).await;
+        }
+    }
+
     /// How many (scheme, network) pairs are kept ready.
     #[doc(hidden)]
     pub fn kept(&self) -> usize {
@@ -145,19 +152,20 @@ impl PaymentClient {
     }
 }
 
-/// Makes the client extensions that are configured, and those linked that need no section: clients understand what is
+/// Makes, beside those handed over, the client extensions that are configured, and those linked that need no section: clients understand what is
 /// linked.
 async fn extensions(
-    parts: &Parts,
+    parts: &Arc<Parts>,
     sections: &BTreeMap<String, Value>,
+    mut made: Vec<Arc<dyn ClientExtension>>,
 ) -> Result<Vec<Arc<dyn ClientExtension>>, RegistryError> {
-    let make = |key, section: Value| parts.registry.client_extension(key, section, parts.cx.clone());
-    let mut made = Vec::new();
+    let make = |key, section: Value| parts.registry.client_extension(key, section, parts.extension_context());
     for (key, section) in sections {
         made.push(make(key, section.clone()).await?);
     }
     let linked = parts.registry.parts().iter().filter(|part| part.kind() == PartKind::ClientExtension);
-    for part in linked.filter(|part| !sections.contains_key(part.name())) {
+    let given: Vec<_> = made.iter().map(|extension| extension.key()).collect();
+    for part in linked.filter(|part| !given.contains(&part.name())) {
         match make(part.name(), Value::Object(Object::new())).await {
             Ok(extension) => made.push(extension),
             Err(RegistryError::Build { why, .. }) => {

@@ -108,7 +108,8 @@ impl LocalFacilitatorBuilder {
         }
         let mut extensions = Vec::new();
         for (key, section) in self.extensions {
-            extensions.push(parts.registry.facilitator_extension(&key, section, parts.cx.clone()).await?);
+            let cx = parts.extension_context();
+            extensions.push(parts.registry.facilitator_extension(&key, section, cx).await?);
         }
         let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {

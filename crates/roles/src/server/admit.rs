@@ -1,12 +1,12 @@
 //! One request from the door to the handler: gate, decode, match, claim, verify.
 
-use super::admitted::{Admitted, Deal, Granted};
+use super::admitted::{Admitted, Deal};
 use super::challenge::{self, Offers};
 use super::claim::{ClaimGuard, Claimed, released};
 use super::live::LiveRoute;
 use super::offers::{Kind, Offer, ReadyWay};
 use super::refusal::Refusal;
-use super::{Admission, Engine, Protected, ReadyRoute, ResourceServer};
+use super::{Admission, Engine, ReadyRoute, ResourceServer};
 use crate::random;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ impl ResourceServer {
     async fn door(&self, request: &dyn Request, index: usize) -> Result<Admission, Refusal> {
         let engine = &self.engine;
         let route = &engine.routes[index];
-        if let Some(granted) = gates(engine, route, request).await? {
+        if let Some(granted) = self.gates(index, request).await? {
             return Ok(Admission::Granted(granted));
         }
         let live = self.live().await?;
@@ -115,27 +115,6 @@ impl ResourceServer {
     }
 }
 
-/// Hooks and extensions that may open a route without payment.
-async fn gates(engine: &Engine, route: &ReadyRoute, request: &dyn Request) -> Result<Option<Granted>, Refusal> {
-    for hook in &engine.hooks {
-        match hook.protected(request, route.pattern.as_str()).await {
-            Protected::Continue => {}
-            Protected::Grant => return Ok(Some(Granted::plain())),
-            Protected::Abort(why) => return Err(Refusal::Forbidden(why)),
-        }
-    }
-    for (extension, section) in &route.extensions {
-        match extension.gate(request, section).await {
-            Ok(Gate::Grant(token)) => return Ok(Some(Granted::by(extension.clone(), token))),
-            Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
-            Ok(_) => {}
-            // A session that cannot be checked does not bar the way: the request can still be paid.
-            Err(why) => tracing::warn!(key = extension.key(), %why, "an extension could not decide about a request"),
-        }
-    }
-    Ok(None)
-}
-
 /// The challenge for a request without payment: the one kept for the route, or a fresh one.
 async fn unpaid(
     engine: &Engine,
@@ -154,7 +133,7 @@ async fn unpaid(
 }
 
 /// The offers of this request: those kept, and those priced for it.
-async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request) -> Result<Offers, Refusal> {
+pub(super) async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request) -> Result<Offers, Refusal> {
     let mut offers = Vec::with_capacity(live.ways.len());
     let shared = live.ways.iter().any(|way| way.fixed.is_none()).then(|| request.to_shared());
     for (ready, way) in route.ways.iter().zip(&live.ways) {

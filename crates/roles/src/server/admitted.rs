@@ -10,13 +10,13 @@ use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
 use tollway_core::{
-    AccountId, Caller, Failure, Fault, FaultKind, Object, Outcome, Paid, PaymentPayload, PaymentRequirements, Reply,
-    Request, Sent, ServerExtension, SettleResponse, Settled, codes,
+    AccountId, Caller, Failure, Fault, FaultKind, Grant, Object, Outcome, Paid, PaymentPayload, PaymentRequirements,
+    Reply, Request, Sent, ServerExtension, SettleResponse, Settled, codes,
 };
 
 /// A request that an extension or a hook opened without payment.
 pub struct Granted {
-    by: Option<(Arc<dyn ServerExtension>, u64)>,
+    by: Option<(Arc<dyn ServerExtension>, Grant)>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -25,23 +25,33 @@ impl Granted {
         Self { by: None, runtime: tokio::runtime::Handle::current() }
     }
 
-    pub(super) fn by(extension: Arc<dyn ServerExtension>, token: u64) -> Self {
-        Self { by: Some((extension, token)), runtime: tokio::runtime::Handle::current() }
+    pub(super) fn by(extension: Arc<dyn ServerExtension>, grant: Grant) -> Self {
+        Self { by: Some((extension, grant)), runtime: tokio::runtime::Handle::current() }
     }
 
-    /// The handler is done; `served` says whether it answered below 400.
-    pub async fn finished(mut self, served: bool) {
-        if let Some((extension, token)) = self.by.take() {
-            extension.finished(token, served).await;
+    /// Who the request is served for, where an extension knows.
+    pub fn account(&self) -> Option<&AccountId> {
+        self.by.as_ref()?.1.account.as_ref()
+    }
+
+    /// The handler is done; `served` says whether it answered below 400. Gives the headers to add to the answer.
+    pub async fn finished(mut self, served: bool) -> Vec<(String, String)> {
+        let Some((extension, mut grant)) = self.by.take() else { return Vec::new() };
+        let attach = std::mem::take(&mut grant.attach);
+        // What was taken must be given back although the client may leave meanwhile.
+        let ended = to_the_end(async move { extension.finished(grant, served).await }).await;
+        if let Err(why) = ended {
+            tracing::error!(%why, "an extension could not be told how a request ended");
         }
+        attach
     }
 }
 
 impl Drop for Granted {
     /// A handler that panicked or a client that left served nobody: what the gate took is given back.
     fn drop(&mut self) {
-        if let Some((extension, token)) = self.by.take() {
-            self.runtime.spawn(async move { extension.finished(token, false).await });
+        if let Some((extension, grant)) = self.by.take() {
+            self.runtime.spawn(async move { extension.finished(grant, false).await });
         }
     }
 }

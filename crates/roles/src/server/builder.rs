@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::{
-    Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, ResourceInfo, RouteConfig,
-    Scope, ServerConfig, ServerExtension,
+    Binding, Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Network, Object, PartKind,
+    ResourceInfo, RouteConfig, Scope, ServerConfig, ServerExtension,
 };
 
 /// Collects what a [`ResourceServer`] needs.
@@ -23,6 +23,8 @@ pub struct ResourceServerBuilder {
     selector: Option<Arc<dyn FacilitatorSelector>>,
     books: Books,
     extensions: BTreeMap<String, Value>,
+    /// Those handed over, by the route key each owns.
+    made: BTreeMap<String, Arc<dyn ServerExtension>>,
     hooks: Vec<Arc<dyn ServerHook>>,
     verify_timeout: Duration,
     settle_timeout: Duration,
@@ -44,6 +46,7 @@ impl ResourceServerBuilder {
             selector: None,
             books: Books::Memory,
             extensions: BTreeMap::new(),
+            made: BTreeMap::new(),
             hooks: Vec::new(),
             verify_timeout: Duration::from_secs(90),
             settle_timeout: Duration::from_secs(180),
@@ -98,6 +101,12 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Hands over a server extension, to own this route key in the place of a linked one.
+    pub fn use_extension(mut self, route_key: &str, extension: Arc<dyn ServerExtension>) -> Self {
+        self.made.insert(route_key.to_owned(), extension);
+        self
+    }
+
     /// Adds a hook.
     pub fn hook(mut self, hook: Arc<dyn ServerHook>) -> Self {
         self.hooks.push(hook);
@@ -126,18 +135,28 @@ impl ResourceServerBuilder {
     pub async fn build(self) -> Result<ResourceServer, SetupError> {
         let origin = check_origin(&self.origin)?;
         let parts = self.setup.into_parts()?;
-        let mut extensions: BTreeMap<String, Arc<dyn ServerExtension>> = BTreeMap::new();
+        let mut extensions =
+            Extensions { origin: &origin, sections: self.extensions, made: self.made, uses: BTreeMap::new() };
+        for route in &self.routes {
+            for (key, section) in &route.config.extensions {
+                let uses = extensions.uses.entry(key.clone()).or_default();
+                uses.push((route.config.path.clone(), section.clone()));
+            }
+        }
         let mut routes = Vec::with_capacity(self.routes.len());
         for route in self.routes {
-            routes.push(ready_route(&parts, route, &self.extensions, &mut extensions).await?);
+            routes.push(ready_route(&parts, route, &mut extensions).await?);
         }
+        let uses = extensions.uses;
+        let extensions = extensions.made.into_iter().filter(|(key, _)| uses.contains_key(key));
+        let extensions = extensions.map(|(_, extension)| extension).collect();
         let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {
             origin,
             routes,
             facilitators: self.facilitators,
             selector: self.selector,
-            extensions: extensions.into_values().collect(),
+            extensions,
             hooks: self.hooks,
             ledger: LedgerHandle::new(ledger, Scope::Server),
             clock: parts.cx.clock.clone(),
@@ -168,11 +187,48 @@ fn check_origin(origin: &str) -> Result<String, SetupError> {
     Ok(origin.to_owned())
 }
 
+/// The extensions of a server while its routes are made ready.
+struct Extensions<'a> {
+    origin: &'a str,
+    /// What is configured for all routes, by route key.
+    sections: BTreeMap<String, Value>,
+    /// Those there are, by route key.
+    made: BTreeMap<String, Arc<dyn ServerExtension>>,
+    /// Which routes use which, by route key.
+    uses: BTreeMap<String, Vec<(String, Value)>>,
+}
+
+impl Extensions<'_> {
+    /// The part for one use on one route.
+    async fn bind(
+        &mut self,
+        parts: &Arc<Parts>,
+        key: &str,
+        pattern: &str,
+        networks: &[Arc<dyn Network>],
+        section: &Value,
+    ) -> Result<Arc<dyn ServerExtension>, String> {
+        let cx = parts.extension_context();
+        let extension = match self.made.get(key) {
+            Some(extension) => extension.clone(),
+            None => {
+                let own = self.sections.get(key).cloned().unwrap_or_else(|| Value::Object(Default::default()));
+                let made = parts.registry.server_extension(key, own, cx.clone()).await;
+                let made = made.map_err(|why| why.to_string())?;
+                self.made.insert(key.to_owned(), made.clone());
+                made
+            }
+        };
+        let routes = self.uses.get(key).map(Vec::as_slice).unwrap_or_default();
+        let bound = extension.bind(&Binding::new(&cx, self.origin, pattern, networks, section, routes)).await?;
+        Ok(bound.unwrap_or(extension))
+    }
+}
+
 async fn ready_route(
-    parts: &Parts,
+    parts: &Arc<Parts>,
     route: Route,
-    sections: &BTreeMap<String, Value>,
-    extensions: &mut BTreeMap<String, Arc<dyn ServerExtension>>,
+    extensions: &mut Extensions<'_>,
 ) -> Result<ReadyRoute, SetupError> {
     let Route { config, ways } = route;
     let mistake = |code, why: String| SetupError::Route { route: config.path.clone(), code, why };
@@ -207,19 +263,11 @@ async fn ready_route(
     if ready_ways.is_empty() && config.extensions.is_empty() {
         return Err(mistake(None, "it has no way to pay; add .accepts(Way::exact(network, price, payTo))".to_owned()));
     }
+    let networks: Vec<_> = ready_ways.iter().map(|ready| ready.network.clone()).collect();
     let mut used = Vec::new();
     for (key, section) in &config.extensions {
-        let extension = match extensions.get(key) {
-            Some(extension) => extension.clone(),
-            None => {
-                let own = sections.get(key).cloned().unwrap_or_else(|| Value::Object(Default::default()));
-                let made = parts.registry.server_extension(key, own, parts.cx.clone()).await;
-                let made = made.map_err(|why| mistake(None, why.to_string()))?;
-                extensions.insert(key.clone(), made.clone());
-                made
-            }
-        };
-        used.push((extension, section.clone()));
+        let bound = extensions.bind(parts, key, &config.path, &networks, section).await;
+        used.push((bound.map_err(|why| mistake(None, why))?, section.clone()));
     }
     Ok(ReadyRoute { pattern, info, url: config.resource, ways: ready_ways, extensions: used })
 }

@@ -6,6 +6,7 @@ mod builder;
 mod challenge;
 mod charge;
 mod claim;
+mod gate;
 mod hooks;
 mod live;
 mod offers;

@@ -367,7 +367,7 @@ async fn hooks_see_what_happens_and_may_step_in() {
     let (watch, facilitator) = (Arc::new(Watch::default()), FakeFacilitator::serving("exact", network));
     let server = builder().facilitator(facilitator).hook(watch.clone()).route(route(network)).build().await.unwrap();
     match server.admit(&FakeRequest::get("/report?as=friend")).await {
-        Admission::Granted(granted) => granted.finished(true).await,
+        Admission::Granted(granted) => assert!(granted.finished(true).await.is_empty()),
         other => panic!("{other:?}"),
     }
     let refused = server.admit(&FakeRequest::get("/report?as=foe")).await;

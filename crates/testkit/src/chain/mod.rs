@@ -4,6 +4,7 @@ mod auditor;
 mod payload;
 mod script;
 mod sides;
+mod sign_in;
 mod signer;
 mod world;
 
@@ -22,7 +23,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use tollway_core::{
     Amount, Asset, Build, BuildContext, Durable, Fault, FaultKind, LedgerHandle, Network, NetworkId, OpenSlot, Outcome,
-    Plugin, Rejected, Settler, SignedTx, Slot, Ticket,
+    Plugin, Rejected, Settler, SignIn, SignedTx, Slot, Ticket,
 };
 use world::{Transaction, World, lock, world};
 
@@ -189,6 +190,10 @@ impl Network for FakeChain {
     }
 
     fn settler(&self) -> Option<&dyn Settler> {
+        Some(self)
+    }
+
+    fn sign_in(&self) -> Option<&dyn SignIn> {
         Some(self)
     }
 }

@@ -1,6 +1,7 @@
 //! The stage a plug-in is tried on: its networks opened, its keys made.
 
 use super::Conformance;
+use crate::host::FakeHost;
 use crate::report::Notes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -60,8 +61,11 @@ impl Stage {
             _ if part.at().is_some() => {
                 self.grounds_of(part).iter().map(|ground| (Some(ground.id.clone()), ground.cx.clone())).collect()
             }
-            // An extension may ask for a network and its keys; the first one will do.
-            _ => vec![(None, self.grounds.first().map_or(plain, |ground| ground.cx.clone()))],
+            // An extension may ask for a network and its keys; the first one will do. Its host knows fake ones only.
+            _ => {
+                let cx = self.grounds.first().map_or(plain, |ground| ground.cx.clone());
+                vec![(None, cx.with_host(FakeHost::of("alice").shared()))]
+            }
         }
     }
 }
