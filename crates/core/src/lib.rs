@@ -41,8 +41,8 @@ pub use config::{
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
 pub use extension::{
-    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Offers, Paid, ServerExtension,
-    Stage,
+    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Observed, Offers, Paid,
+    ServerExtension, Stage,
 };
 pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
 pub use json::Object;
