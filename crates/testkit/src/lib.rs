@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod catalogue;
 mod chain;
 mod clock;
 mod conformance;
@@ -13,6 +14,7 @@ mod request;
 mod secrets;
 mod sessions;
 
+pub use catalogue::catalogue_suite;
 pub use chain::{
     Auditor, COIN, EURO, FAKE, FakeChain, FakeChainConfig, FakeClient, FakeClientConfig, FakeExact, FakePayload,
     FakeServer, FakeServerConfig, FakeSigner, FakeTeller, Fate, OnSettle, OnVerify, Script, Transfer, codes,
