@@ -2,9 +2,11 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 3] = [
+const BENCHES: [(&str, &str); 5] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
+    ("solana", "a facilitator on Solana: CPU and RPC round trips per verify and per settle, how long settling takes"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
+    ("session", "a resource server: CPU per repeat access by token and by sign-in, with 10^3 and 10^6 entitlements"),
     ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
 ];
 
@@ -22,4 +24,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
         unknown => Err(format!("there is no benchmark `{unknown}`; benchmarks:\n{}", list())),
     }
+}
+
+/// Kills facilitators; the rest of the arguments says how often and how many.
+pub(crate) fn chaos(args: &[String]) -> Result<(), String> {
+    let rest: Vec<&str> = args.iter().map(String::as_str).collect();
+    cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", "chaos"], rest.as_slice()].concat())
 }

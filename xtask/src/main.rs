@@ -20,6 +20,7 @@ tasks:
   tidy                 repository checks: which crate may know which, module headers, contracts' artifacts
   lint                 rustfmt and clippy, where the toolchain has them
   bench <name> [...]   benchmarks; `cargo xtask bench` lists them
+  chaos [...]          kills facilitators under load and asks the chain whether every payment moved once
   contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             "tidy" => tidy::run(),
             "lint" => test::lint(),
             "bench" => bench::run(rest),
+            "chaos" => bench::chaos(rest),
             "contracts" => contracts::run(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");

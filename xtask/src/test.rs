@@ -7,7 +7,7 @@ pub(crate) fn test() -> Result<(), String> {
     tidy::run()?;
     lint()?;
     // Examples and benchmarks are compiled by clippy above; here they would only cost time.
-    cargo(&["test", "--workspace", "--quiet"])
+    cargo(&["test", "--workspace", "--all-features", "--quiet"])
 }
 
 /// rustfmt and clippy. A minimal toolchain has neither: then it says so and goes on.
@@ -18,7 +18,9 @@ pub(crate) fn lint() -> Result<(), String> {
         println!("rustfmt is not installed (`rustup component add rustfmt`); formatting is not checked");
     }
     if cargo_output(&["clippy", "--version"]).is_ok() {
-        cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+        cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--quiet", "--", "-D", "warnings"])?;
+        // What `cargo run` builds has fewer features than all of them.
+        cargo(&["check", "--quiet"])
     } else {
         println!("clippy is not installed (`rustup component add clippy`); lints are not checked");
         Ok(())

@@ -5,15 +5,16 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
     ("tollway-solana", &["tollway-core"]),
+    ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     ("tollway-devnet", &[]),
-    ("tollway-testkit", &["tollway-core", "tollway-roles"]),
-    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-http"]),
+    ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx"]),
+    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-siwx", "tollway-http"]),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
@@ -95,6 +96,13 @@ pub(crate) fn chains_apart() -> Result<(), String> {
     let solana = closure("tollway", &["--no-default-features", "--features", "solana,http"])?;
     wrong.extend(
         solana.iter().filter(|name| name.starts_with("alloy")).map(|name| format!("Solana users compile {name}")),
+    );
+    // Whoever wants the SDK's whole crates says so.
+    wrong.extend(
+        ["solana-sdk", "solana-client"]
+            .iter()
+            .filter(|name| solana.contains(**name))
+            .map(|name| format!("Solana users compile {name}, which belongs behind tollway-solana's feature `sdk`")),
     );
     let bare = closure("tollway", &["--no-default-features", "--features", "http"])?;
     let chains = bare.iter().filter(|name| name.starts_with("solana") || name.starts_with("alloy"));

@@ -1,6 +1,7 @@
 //! `tollway facilitate`: a facilitator from a configuration file, a few flags, or both.
 
 use clap::Args;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,8 @@ async fn ended() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn read(path: &Path) -> Result<FacilitatorConfig, String> {
+/// Reads a file of configuration, TOML or JSON by its name's ending.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let at = path.display();
     let text = std::fs::read_to_string(path).map_err(|why| format!("{at} cannot be read: {why}"))?;
     match path.extension().and_then(|ending| ending.to_str()) {

@@ -1,6 +1,8 @@
 //! The command line tool `tollway`.
 #![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
+#[cfg(feature = "evm")]
+mod assets;
 mod chain;
 mod demo;
 mod dev;
@@ -22,6 +24,8 @@ struct Cli {
 enum Command {
     /// Pay for one request on an embedded chain, and watch every step of it
     Demo(demo::DemoArgs),
+    #[cfg(feature = "evm")]
+    Assets(assets::AssetsArgs),
     /// Run the embedded chains alone, with funded accounts
     Dev(dev::DevArgs),
     /// Run a facilitator: verify and settle payments for resource servers
@@ -40,6 +44,13 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Demo(args) => runtime.block_on(demo::run(args)),
+        #[cfg(feature = "evm")]
+        Command::Assets(args) => {
+            return runtime.block_on(assets::run(args)).unwrap_or_else(|why| {
+                fail(&why);
+                ExitCode::from(2)
+            });
+        }
         Command::Dev(args) => runtime.block_on(dev::run(args)),
         Command::Facilitate(args) => runtime.block_on(facilitate::run(args)),
         Command::Plugins(args) => plugins::run(&args),

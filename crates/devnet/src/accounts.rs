@@ -6,6 +6,7 @@
 use std::fmt;
 
 use alloy::primitives::{Address, B256, address, b256};
+use alloy::signers::SignerSync as _;
 use alloy::signers::local::PrivateKeySigner;
 
 /// An account whose key everybody knows.
@@ -23,6 +24,12 @@ impl DevAccount {
     #[must_use]
     pub fn signer(&self) -> PrivateKeySigner {
         PrivateKeySigner::from_bytes(&self.key).expect("a test checks every key of the table")
+    }
+
+    /// Signs a digest: `r`, `s` and `v`, which is 27 or 28.
+    #[must_use]
+    pub fn sign(&self, digest: &B256) -> [u8; 65] {
+        self.signer().sign_hash_sync(digest).expect("a key in memory always signs").as_bytes()
     }
 
     /// The key itself, for tools that take one on their command line.

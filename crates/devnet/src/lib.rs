@@ -28,6 +28,8 @@ pub mod solana;
 #[cfg(feature = "evm")]
 mod token;
 #[cfg(feature = "evm")]
+mod transfer;
+#[cfg(feature = "evm")]
 mod transport;
 
 #[cfg(feature = "evm")]
@@ -44,5 +46,7 @@ pub use faults::{Calls, Fault};
 pub use server::DevnetServer;
 #[cfg(feature = "evm")]
 pub use token::Token;
+#[cfg(feature = "evm")]
+pub use transfer::{Transfer, wrapped};
 #[cfg(feature = "evm")]
 pub use transport::DevnetTransport;

@@ -136,6 +136,23 @@ async fn blockhashes_expire_with_slots() {
 }
 
 #[tokio::test]
+async fn what_was_signed_for_another_chain_runs_where_its_blockhash_is_given() {
+    let recorded = Hash::new_from_array([7; 32]);
+    let payment = |devnet: &Devnet| {
+        let instructions = [transfer(CLIENT.address, PAY_TO.address, USDC, TOKEN_PROGRAM, 5)];
+        let transaction = signed(&instructions, &[&FACILITATOR.keypair(), &CLIENT.keypair()], &recorded.to_string());
+        let client = devnet.client();
+        async move { client.send_transaction(&transaction).await }
+    };
+    let other = Devnet::new().unwrap();
+    assert!(payment(&other).await.is_err());
+    let devnet = Devnet::builder().blockhash(recorded).build().unwrap();
+    assert_eq!(devnet.latest_blockhash().0, recorded.to_string());
+    payment(&devnet).await.unwrap();
+    assert_eq!(devnet.token_balance(PAY_TO.address, USDC), Some(5));
+}
+
+#[tokio::test]
 async fn statuses_grow_surer_with_slots() {
     let devnet = Devnet::builder().slots(Slots::Manual).build().unwrap();
     let client = devnet.client();
@@ -151,6 +168,18 @@ async fn statuses_grow_surer_with_slots() {
     devnet.advance(200);
     assert_eq!(status(false).await, Value::Null, "forgotten, unless history is searched");
     assert_eq!(status(true).await["confirmationStatus"], "finalized");
+}
+
+#[tokio::test]
+async fn a_confirmation_takes_the_time_it_is_told_to() {
+    for (time, sure) in [(Duration::ZERO, true), (Duration::from_secs(3600), false)] {
+        let devnet = Devnet::builder().confirmed_after(time).build().unwrap();
+        let client = devnet.client();
+        let signature = client.send_transaction(&payment(&devnet, PAY_TO.address, 5, "sure")).await.unwrap();
+        devnet.advance(100);
+        let status = client.get_signature_statuses(&[signature]).await.unwrap().value.remove(0).unwrap();
+        assert_eq!(status.satisfies_commitment(solana_commitment()), sure);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Entry 0 of a chain is its dollar. Names and versions are those of the tokens' EIP-712 domains, which a client holds
 //! offers to: they differ from chain to chain even for one issuer.
 
-use tollway_core::Asset;
+use tollway_core::{Asset, NetworkId};
 
 /// The member of `extra` that names the transfer method; absent means EIP-3009.
 pub(crate) const METHOD: &str = "assetTransferMethod";
@@ -56,6 +56,14 @@ const TABLE: &[Row] = &[
     (1329, "0xe15fC38F6D8c56aF07bbCBe3BAf5708A2Bf42392", "USDC", "2", 6, "USDC", Eip3009), // Sei
     (1328, "0x4fCF1784B31630811181f670Aea7A7bEF803eaED", "USDC", "2", 6, "USDC", Eip3009), // Sei testnet
 ];
+
+/// The networks of which tokens are known without any configuration.
+pub fn known_networks() -> Vec<NetworkId> {
+    let mut chains: Vec<u64> = TABLE.iter().map(|row| row.0).collect();
+    // One chain's rows are beside each other.
+    chains.dedup();
+    chains.iter().filter_map(|chain| format!("eip155:{chain}").parse().ok()).collect()
+}
 
 /// The known tokens of a chain, its dollar first; empty for a chain nobody listed.
 pub(crate) fn known(chain: u64) -> Vec<Asset> {
@@ -110,6 +118,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_network_is_known_once() {
+        let networks = known_networks();
+        assert_eq!(networks.len(), networks.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(networks.len(), TABLE.iter().map(|row| row.0).collect::<BTreeSet<_>>().len());
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::eip712::Domains;
 use crate::fees::Fees;
 use crate::network::Evm;
 use crate::rpc::Rpc;
+use crate::sponsor::{ALLOWED, Allowed, Quota};
 use crate::transport::HttpTransport;
+use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _, RootProvider};
 use alloy::rpc::client::RpcClient;
 use std::fmt;
@@ -28,6 +30,8 @@ pub struct EvmBuilder {
     settle_timeout: Duration,
     max_fee_per_gas: u128,
     max_gas: u64,
+    factories: Vec<Address>,
+    sponsoring: Allowed,
 }
 
 impl fmt::Debug for EvmBuilder {
@@ -48,6 +52,8 @@ impl EvmBuilder {
             settle_timeout: Duration::from_secs(60),
             max_fee_per_gas: 500_000_000_000,
             max_gas: 500_000,
+            factories: Vec::new(),
+            sponsoring: ALLOWED,
         }
     }
 
@@ -109,6 +115,27 @@ impl EvmBuilder {
         self
     }
 
+    /// Factories that may make the wallets of payers who sign before theirs exists (ERC-6492); none where not set.
+    /// What they run is paid with this facilitator's gas, up to `max_gas`.
+    pub fn erc6492_factories(mut self, factories: impl IntoIterator<Item = Address>) -> Self {
+        self.factories.extend(factories);
+        self
+    }
+
+    /// How many payments of one payer are sponsored in a day (UTC), 200 where not set: those whose allowance for
+    /// Permit2, or whose wallet, is made within the payment. Zero sponsors none.
+    pub fn sponsored_per_payer(mut self, payments: u32) -> Self {
+        self.sponsoring.payments = payments;
+        self
+    }
+
+    /// How much gas the sponsored payments of a day may take together, each counted at `max_gas`; 5 000 000 000 where
+    /// not set.
+    pub fn sponsored_gas(mut self, gas: u64) -> Self {
+        self.sponsoring.gas = gas;
+        self
+    }
+
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
@@ -120,7 +147,12 @@ impl EvmBuilder {
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
             let blocks = Blocks::new(rpc.clone(), self.block_time);
-            let limits = Limits { max_gas: self.max_gas, settle_timeout: self.settle_timeout };
+            let limits = Limits {
+                max_gas: self.max_gas,
+                settle_timeout: self.settle_timeout,
+                factories: self.factories,
+                sponsoring: Quota::new(self.sponsoring, self.clock.clone()),
+            };
             Chain::new(id.clone(), chain_id, rpc, Fees::new(self.max_fee_per_gas), blocks, limits)
         });
         Ok(Evm::new(id, Domains::new(chain_id), assets, self.clock, chain))

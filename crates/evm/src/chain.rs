@@ -6,6 +6,7 @@ use crate::lane::Lane;
 use crate::probe::{Answer, Question};
 use crate::prove::{is_used, state_call};
 use crate::rpc::{Call, CallError, Rpc, missing, read};
+use crate::sponsor::Quota;
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,12 +16,16 @@ use std::time::Duration;
 use tollway_core::{Fault, FaultKind, NetworkId, Signer};
 
 /// Limits an operator may set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Limits {
     /// Most gas of one payment's transaction, and of a wallet's verdict.
     pub(crate) max_gas: u64,
     /// How long a settlement is waited for.
     pub(crate) settle_timeout: Duration,
+    /// Factories that may make payers' wallets (ERC-6492).
+    pub(crate) factories: Vec<Address>,
+    /// What a day of sponsored payments may take, and has taken.
+    pub(crate) sponsoring: Quota,
 }
 
 /// One network's node and what is shared around it.

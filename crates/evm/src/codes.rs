@@ -38,6 +38,10 @@ pub const TRANSACTION_FAILED: ErrorCode = ErrorCode::new("invalid_exact_evm_tran
 pub const TRANSFER_MISMATCH: ErrorCode = ErrorCode::new("invalid_exact_evm_transfer_event_mismatch");
 /// The signature wants a contract deployed (EIP-6492) by a factory that is not allowed here.
 pub const FACTORY_NOT_ALLOWED: ErrorCode = ErrorCode::new("eip6492_factory_not_allowed");
+/// The factory of an undeployed wallet (EIP-6492) made none at the payer's address.
+pub const DEPLOYMENT_FAILED: ErrorCode = ErrorCode::new("smart_wallet_deployment_failed");
+/// The payer's wallet is not deployed, and is not deployed here within the payment.
+pub const UNDEPLOYED_WALLET: ErrorCode = ErrorCode::new("invalid_exact_evm_payload_undeployed_smart_wallet");
 /// The payload is of a kind the offer's asset is not paid by.
 pub const UNSUPPORTED_PAYLOAD: ErrorCode = ErrorCode::new("unsupported_payload_type");
 /// The offer wants a transfer method that is not served here.

@@ -1,7 +1,10 @@
 //! The section of a network of namespace `eip155`, and of a token in it.
 
+use crate::address::parse_address;
 use crate::assets::{EIP3009, METHOD};
-use serde::Deserialize;
+use alloy::primitives::Address;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::num::NonZeroU64;
 use tollway_core::{Amount, Asset, NetworkId, SecretRef, Secrets};
@@ -37,6 +40,18 @@ pub struct EvmConfig {
     /// out.
     #[serde(default)]
     pub max_gas: Option<NonZeroU64>,
+    /// Contracts that may be called to make the wallet of a payer who signed before it exists (ERC-6492); none if left
+    /// out, and such payers are refused.
+    #[serde(default, deserialize_with = "addresses")]
+    pub erc6492_factories: Vec<Address>,
+    /// How many payments of one payer are sponsored in a day (UTC); 200 if left out. Sponsored are those whose
+    /// allowance for Permit2, or whose wallet, is made within the payment.
+    #[serde(default)]
+    pub sponsored_per_payer: Option<u32>,
+    /// How much gas the sponsored payments of a day may take together, each counted at `maxGas`; 5 000 000 000 if left
+    /// out.
+    #[serde(default)]
+    pub sponsored_gas: Option<u64>,
 }
 
 impl EvmConfig {
@@ -51,8 +66,19 @@ impl EvmConfig {
             settle_timeout_seconds: None,
             max_fee_per_gas: None,
             max_gas: None,
+            erc6492_factories: Vec::new(),
+            sponsored_per_payer: None,
+            sponsored_gas: None,
         }
     }
+}
+
+/// Addresses in the strict text form.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    let read = |text: &String| {
+        parse_address(text).ok_or_else(|| D::Error::custom(format!("`{text}` is no address: 0x and 40 digits")))
+    };
+    Vec::<String>::deserialize(deserializer)?.iter().map(read).collect()
 }
 
 /// A node's URL or a reference to one. Neither `Debug` nor an error shows it: URLs of nodes hold API keys.
@@ -84,7 +110,7 @@ impl fmt::Debug for RpcUrl {
 }
 
 /// A token.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenConfig {
@@ -95,19 +121,43 @@ pub struct TokenConfig {
     /// Digits after the point.
     pub decimals: u8,
     /// Name of its EIP-712 domain; tokens with neither EIP-3009 nor EIP-2612 need none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Version of its EIP-712 domain, as its name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// How it is paid; `eip3009` if left out, or `permit2`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asset_transfer_method: Option<String>,
+    /// Whether one unit is meant to be one dollar, so that a client's limit in dollars holds for it; no if left out. A
+    /// network's first token is taken for a dollar in any case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dollar: bool,
+}
+
+impl From<&Asset> for TokenConfig {
+    fn from(asset: &Asset) -> Self {
+        let text = |member| crate::assets::text(asset, member).map(str::to_owned);
+        Self {
+            address: asset.address.clone(),
+            symbol: asset.symbol.clone(),
+            decimals: asset.decimals,
+            name: text("name"),
+            version: text("version"),
+            asset_transfer_method: text(METHOD),
+            dollar: asset.dollar,
+        }
+    }
 }
 
 impl TokenConfig {
+    /// The keys of an entry, in the order they are written.
+    pub(crate) const MEMBERS: [&str; 7] =
+        ["address", "symbol", "decimals", "name", "version", "assetTransferMethod", "dollar"];
+
     pub(crate) fn into_asset(self) -> Asset {
         let mut asset = Asset::new(self.address, self.symbol, self.decimals);
+        asset.dollar = self.dollar;
         for (member, text) in [("name", self.name), ("version", self.version)] {
             if let Some(text) = text {
                 asset = asset.with_extra(member, text);
@@ -117,5 +167,33 @@ impl TokenConfig {
             Some(method) if method != EIP3009 => asset.with_extra(METHOD, method),
             _ => asset,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_token_is_three_lines() {
+        let token: TokenConfig = serde_json::from_value(json!({
+            "address": "0x1111111111111111111111111111111111111111",
+            "symbol": "MYUSD", "decimals": 6, "dollar": true,
+            "name": "My Dollar", "version": "1",
+        }))
+        .unwrap();
+        let asset = token.into_asset();
+        assert!(asset.dollar);
+        assert_eq!((&asset.extra["name"], asset.extra.get("assetTransferMethod")), (&json!("My Dollar"), None));
+    }
+
+    #[test]
+    fn factories_are_addresses() {
+        let read =
+            |factories| serde_json::from_value::<EvmConfig>(json!({ "id": "eip155:1", "erc6492Factories": factories }));
+        let factory = "0x0BA5ED0c6AA8c49038F819E587E2633c4A9F428a";
+        assert_eq!(read(json!([factory])).unwrap().erc6492_factories, [factory.parse::<Address>().unwrap()]);
+        assert!(read(json!([&factory[..41]])).unwrap_err().to_string().contains("no address"));
     }
 }

@@ -10,8 +10,10 @@ mod chain;
 pub mod codes;
 mod config;
 mod eip712;
+mod erc6492;
 mod exact;
 mod fees;
+mod inspect;
 mod lane;
 mod lanes;
 mod network;
@@ -20,8 +22,10 @@ mod permit2;
 mod probe;
 mod prove;
 mod receipt;
+mod revert;
 mod rpc;
 mod settler;
+mod sign_in;
 mod signature;
 mod signer;
 mod sponsor;
@@ -30,9 +34,11 @@ mod test;
 mod transport;
 mod upto;
 
+pub use assets::known_networks;
 pub use builder::EvmBuilder;
 pub use config::{EvmConfig, RpcUrl, TokenConfig};
 pub use exact::{Authorization, Eip3009Payload, Exact, ExactClient, ExactFacilitator, ExactServer, Extra, Payload};
+pub use inspect::{Finding, Inspection, TokenDomain, TokenFacts};
 pub use network::Evm;
 pub use permit2::{
     Permit2Authorization, Permit2Payload, Permitted, UptoAuthorization, UptoPayload, UptoWitness, Witness,

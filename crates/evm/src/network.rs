@@ -10,7 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler};
+use tollway_core::{
+    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn,
+};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///
@@ -79,6 +81,11 @@ impl Evm {
         })
     }
 
+    /// Factories that may make payers' wallets.
+    pub(crate) fn factories(&self) -> &[Address] {
+        self.chain.as_ref().map_or(&[], |chain| &chain.limits.factories)
+    }
+
     /// The known token at an address, however spelled.
     pub(crate) fn known_asset(&self, address: &str) -> Option<&Asset> {
         let wanted = parse_address(address)?;
@@ -109,6 +116,10 @@ impl Network for Evm {
         self.chain.as_ref().map(|chain| chain as &dyn Settler)
     }
 
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
+    }
+
     fn asset(&self, address: &str) -> Option<&Asset> {
         self.known_asset(address)
     }
@@ -127,13 +138,16 @@ impl Build for Evm {
   "rpc": "https://sepolia.base.org",
   "assets": [{
     "address": "0x1111111111111111111111111111111111111111", "symbol": "MYUSD", "decimals": 6,
-    "name": "My Dollar", "version": "1"
+    "name": "My Dollar", "version": "1", "dollar": true
   }],
   "blockTimeMs": 2000,
   "rpcTimeoutMs": 10000,
   "settleTimeoutSeconds": 60,
   "maxFeePerGas": "500000000000",
-  "maxGas": 500000
+  "maxGas": 500000,
+  "erc6492Factories": [],
+  "sponsoredPerPayer": 200,
+  "sponsoredGas": 5000000000
 }"#;
 
     async fn build(config: EvmConfig, cx: BuildContext) -> Result<Self, String> {
@@ -158,6 +172,13 @@ impl Build for Evm {
         if let Some(gas) = config.max_gas {
             builder = builder.max_gas(gas.get());
         }
+        if let Some(payments) = config.sponsored_per_payer {
+            builder = builder.sponsored_per_payer(payments);
+        }
+        if let Some(gas) = config.sponsored_gas {
+            builder = builder.sponsored_gas(gas);
+        }
+        builder = builder.erc6492_factories(config.erc6492_factories);
         builder.build()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::abi::{Probe, Token, Wallet};
 use crate::eip712::Transfer;
+use crate::erc6492::{Deployment, MULTICALL3};
 use crate::rpc::Call;
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::sol_types::{SolCall as _, SolValue as _};
@@ -30,7 +31,9 @@ pub(crate) struct Question<'a> {
     pub(crate) signature: &'a Bytes,
     /// Whether it is the payer's own ECDSA signature.
     pub(crate) recovers: bool,
-    /// Gas for the transfer, and as much again for the wallet's verdict.
+    /// What makes the payer's wallet, where it may be called.
+    pub(crate) deployment: Option<&'a Deployment>,
+    /// Gas for the transfer, as much again for the wallet's verdict, and for making the wallet.
     pub(crate) gas: u64,
 }
 
@@ -47,11 +50,19 @@ impl Question<'_> {
         transfer_call(self.transfer, self.signature)
     }
 
-    /// The call that asks it. `from` is left to the node: no account with money speaks to strangers' code.
+    /// The call that asks it now.
     pub(crate) fn call(&self) -> Call {
+        self.call_at("latest")
+    }
+
+    /// The call that asks it as of a block or a tag. `from` is left to the node: no account with money speaks to
+    /// strangers' code.
+    pub(crate) fn call_at(&self, block: &str) -> Call {
         let transfer = self.transfer_call();
         let wallet =
             Wallet::isValidSignatureCall { digest: *self.digest, signature: self.signature.clone() }.abi_encode();
+        let make = self.deployment.map(|deployment| deployment.call(None)).unwrap_or_default();
+        let maker = if make.is_empty() { Address::ZERO } else { MULTICALL3 };
         let words = (
             self.asset,
             self.transfer.from,
@@ -63,9 +74,11 @@ impl Question<'_> {
             U256::from(self.gas),
             U256::from(VIEW_GAS),
             self.recovers,
+            maker,
+            U256::from(make.len()),
         )
             .abi_encode();
-        let parts = [&transfer[..], &wallet, &words];
+        let parts = [&transfer[..], &wallet, &make, &words];
         let length: usize = parts.iter().map(|part| 2 * part.len()).sum();
         let mut data = String::with_capacity(CODE.len() + length);
         data.push_str(&CODE);
@@ -73,8 +86,8 @@ impl Question<'_> {
             // Writing to a text cannot fail.
             let _ = write!(data, "{}", alloy::hex::display(part));
         }
-        let gas = U64::from(self.gas.saturating_mul(2).saturating_add(FRAME_GAS));
-        Call::new("eth_call", &(Params { data: &data, gas }, "latest"))
+        let gas = U64::from(self.gas.saturating_mul(3).saturating_add(FRAME_GAS));
+        Call::new("eth_call", &(Params { data: &data, gas }, block))
     }
 }
 
@@ -102,6 +115,8 @@ pub(crate) struct Answer {
     pub(crate) chain: u64,
     /// The payer has code, so only its own verdict counts.
     pub(crate) payer_has_code: bool,
+    /// The payer had none, and has by its factory.
+    pub(crate) deployed: bool,
     /// The payer's code confirmed the signature.
     pub(crate) confirmed: bool,
     /// The asset has code.
@@ -152,6 +167,7 @@ impl Answer {
         Some(Self {
             chain: u64::try_from(word >> 8).ok()?,
             payer_has_code: flag(1),
+            deployed: flag(128),
             confirmed: flag(2),
             asset_has_code: flag(4),
             knows_nonces: flag(8),

@@ -62,6 +62,15 @@ impl fmt::Display for CallError {
 }
 
 impl CallError {
+    /// Whether the call ran and the contract refused it, or has no such function.
+    pub(crate) fn is_revert(&self) -> bool {
+        let Self::Refused { code, message } = self else { return false };
+        let words = message.to_lowercase();
+        let of_the_machine =
+            ["revert", "out of gas", "gas required exceeds", "invalid opcode", "bad instruction", "invalid jump"];
+        *code == 3 || of_the_machine.iter().any(|part| words.contains(part))
+    }
+
     fn invalid(text: impl Into<String>) -> Self {
         Self::Failed { kind: FaultKind::Invalid, text: text.into(), unsent: false }
     }

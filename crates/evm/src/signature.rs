@@ -3,15 +3,13 @@
 //! Every signature has a second form (`n − s`, the other `v`), and libraries differ in which they take. Here exactly
 //! one is taken: 65 bytes `r ‖ s ‖ v`, `s` in the lower half, `v` 27 or 28. A token's own check is as strict.
 
+use crate::erc6492::Deployment;
 use alloy::primitives::{Address, B256, Bytes, b256, keccak256};
-use alloy::sol_types::SolValue as _;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 
 /// Half of the group's order: the highest `s` that is in the lower half.
 const HIGHEST_S: B256 = b256!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
-/// What a signature of EIP-6492 ends with.
-const WRAPPER: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
 /// Longest signature looked at, in bytes. Contract wallets' signatures can be long, but a payment travels in a header
 /// of 16 KiB.
 pub(crate) const LONGEST: usize = 4096;
@@ -82,8 +80,8 @@ pub(crate) fn address_of(key: &PublicKey) -> Address {
 pub(crate) struct Received {
     /// The signature itself, taken out of its wrapper.
     pub(crate) bytes: Bytes,
-    /// Whether it came in a wrapper of EIP-6492. The factory it names is never called.
-    pub(crate) wrapped: bool,
+    /// What its wrapper says to make the wallet with, where it came in one (ERC-6492).
+    pub(crate) deployment: Option<Deployment>,
 }
 
 impl Received {
@@ -95,14 +93,11 @@ impl Received {
             return None;
         }
         let bytes = Bytes::from(alloy::hex::decode(digits).ok()?);
-        match bytes.strip_suffix(WRAPPER.as_slice()) {
-            None => Some(Self { bytes, wrapped: false }),
-            Some(wrapper) => {
-                // A wrapper holds a factory, the call to it, and the signature.
-                let (_, _, inner) = <(Address, Bytes, Bytes)>::abi_decode_params(wrapper).ok()?;
-                Some(Self { bytes: inner, wrapped: true })
-            }
+        if !Deployment::wraps(&bytes) {
+            return Some(Self { bytes, deployment: None });
         }
+        let (deployment, bytes) = Deployment::open(&bytes)?;
+        Some(Self { bytes, deployment: Some(deployment) })
     }
 
     /// The strict ECDSA form, where this is of it.
@@ -114,6 +109,7 @@ impl Received {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::erc6492::{self, WRAPPER};
     use crate::test::{CLIENT_KEY, key, vector_a1};
     use alloy::primitives::{U256, address, hex};
     use proptest::prelude::*;
@@ -182,17 +178,16 @@ mod tests {
     }
 
     fn wrap(inner: &[u8]) -> String {
-        let parts = (Address::repeat_byte(7), Bytes::from_static(b"deploy"), Bytes::copy_from_slice(inner));
-        alloy::hex::encode_prefixed([parts.abi_encode_params(), WRAPPER.to_vec()].concat())
+        alloy::hex::encode_prefixed(erc6492::wrap(Address::repeat_byte(7), b"deploy", inner))
     }
 
     #[test]
     fn a_wrapper_is_recognised_and_opened() {
         let received = Received::parse(&wrap(&SIGNATURE)).unwrap();
-        assert!(received.wrapped);
+        assert_eq!(received.deployment.unwrap().factory, Address::repeat_byte(7));
         assert_eq!(received.bytes[..], SIGNATURE);
         let plain = Received::parse(&alloy::hex::encode_prefixed(SIGNATURE)).unwrap();
-        assert_eq!((plain.wrapped, plain.ecdsa()), (false, Ecdsa::parse(&SIGNATURE)));
+        assert_eq!((&plain.deployment, plain.ecdsa()), (&None, Ecdsa::parse(&SIGNATURE)));
     }
 
     #[test]

@@ -129,6 +129,53 @@ impl tower::Service<RequestPacket> for Silent {
     }
 }
 
+/// A node that answers each method, or selector of an `eth_call`, with what is listed for it, and reverts to all else.
+#[derive(Clone)]
+pub(crate) struct Scripted {
+    answers: Arc<[(&'static str, Value)]>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    pub(crate) fn new(answers: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        Self { answers: answers.into_iter().collect(), calls: Arc::default() }
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
+    }
+}
+
+impl tower::Service<RequestPacket> for Scripted {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> TransportFut<'static> {
+        let answers: Vec<Value> = packet
+            .requests()
+            .iter()
+            .map(|request| {
+                self.calls.fetch_add(1, Relaxed);
+                let params: Value =
+                    request.params().and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+                let selector = params[0]["data"].as_str().and_then(|data| data.get(..10)).unwrap_or_default();
+                match self.answers.iter().find(|(key, _)| [request.method(), selector].contains(key)) {
+                    Some((_, result)) => json!({ "id": request.id(), "result": result }),
+                    None => json!({ "id": request.id(), "error": { "code": 3, "message": "execution reverted" } }),
+                }
+            })
+            .collect();
+        let single = packet.as_single().is_some();
+        let answer = if single { answers.into_iter().next().unwrap_or_default() } else { Value::Array(answers) };
+        Box::pin(async move { Ok(serde_json::from_value(answer).unwrap()) })
+    }
+}
+
 /// A node that answers calls with their method's name and batches with one error for all.
 #[derive(Clone, Default)]
 pub(crate) struct NoBatches(Arc<AtomicUsize>);
@@ -160,7 +207,14 @@ impl tower::Service<RequestPacket> for NoBatches {
     }
 }
 
+fn provider_over(node: impl alloy::transports::IntoBoxTransport) -> alloy::providers::DynProvider {
+    RootProvider::<alloy::network::Ethereum>::new(RpcClient::new(node, true)).erased()
+}
+
 pub(crate) fn rpc_over(node: impl alloy::transports::IntoBoxTransport) -> Rpc {
-    let provider = RootProvider::<alloy::network::Ethereum>::new(RpcClient::new(node, true)).erased();
-    Rpc::new("eip155:84532".parse().unwrap(), provider, Duration::from_secs(10))
+    Rpc::new("eip155:84532".parse().unwrap(), provider_over(node), Duration::from_secs(10))
+}
+
+pub(crate) fn evm_over(node: impl alloy::transports::IntoBoxTransport) -> crate::EvmBuilder {
+    crate::Evm::builder("eip155:84532".parse().unwrap()).provider(provider_over(node))
 }

@@ -167,6 +167,25 @@ impl Parts {
     }
 }
 
+#[async_trait]
+impl Host for Parts {
+    async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, String> {
+        Self::network(self, id).await.map_err(|why| why.to_string())
+    }
+
+    async fn signers(&self, id: &NetworkId) -> Result<Vec<Arc<dyn Signer>>, String> {
+        if !self.has_signer(id) {
+            return Ok(Vec::new());
+        }
+        let network = Host::network(self, id).await?;
+        self.context(&network).await.map(|cx| cx.signers).map_err(|why| why.to_string())
+    }
+
+    async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String> {
+        self.registry.store(name, section, self.cx.clone()).await.map_err(|why| why.to_string())
+    }
+}
+
 /// Where a role that keeps books keeps them.
 #[derive(Default)]
 pub(crate) enum Books {
@@ -188,25 +207,6 @@ impl Books {
                 Ok(parts.registry.ledger(&kind, Value::Object(section), parts.cx.clone()).await?)
             }
         }
-    }
-}
-
-#[async_trait]
-impl Host for Parts {
-    async fn network(&self, id: &NetworkId) -> Result<Arc<dyn Network>, String> {
-        Self::network(self, id).await.map_err(|why| why.to_string())
-    }
-
-    async fn signers(&self, id: &NetworkId) -> Result<Vec<Arc<dyn Signer>>, String> {
-        if !self.has_signer(id) {
-            return Ok(Vec::new());
-        }
-        let network = Host::network(self, id).await?;
-        self.context(&network).await.map(|cx| cx.signers).map_err(|why| why.to_string())
-    }
-
-    async fn store(&self, name: &str, section: Value) -> Result<Arc<dyn Any + Send + Sync>, String> {
-        self.registry.store(name, section, self.cx.clone()).await.map_err(|why| why.to_string())
     }
 }
 

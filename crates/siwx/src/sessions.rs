@@ -248,7 +248,7 @@ pub struct SessionsConfig {
 }
 
 /// A store by name.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StoreConfig {
@@ -257,6 +257,13 @@ pub struct StoreConfig {
     /// What that kind reads.
     #[serde(flatten)]
     pub section: Object,
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the values: a database's URL holds a password.
+        f.debug_struct("StoreConfig").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl Build for Sessions {

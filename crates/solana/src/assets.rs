@@ -60,11 +60,10 @@ pub(crate) fn known(genesis: &str) -> Vec<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn the_table_is_the_reference_implementations() {
-        let golden: Value = serde_json::from_str(include_str!("../tests/vectors/default-assets.json")).unwrap();
+        let golden = tollway_testkit::golden::vectors::default_assets();
         let networks = golden["svm"].as_object().unwrap();
         assert_eq!(networks.len(), 3);
         for (network, entries) in networks {

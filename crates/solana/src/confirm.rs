@@ -2,7 +2,7 @@
 //!
 //! When to look is learned. A settlement is first looked for when most have been confirmed before, and a little more
 //! often than not it is there; after that every look includes everything that waits. So one payment alone costs one or
-//! two looks, and a thousand at once cost as many as one, in steps of 256.
+//! two looks, and a thousand at once cost as many as one, in steps of 256. A burst is looked for when the last of it is due.
 
 use crate::expiry::Expiry;
 use crate::rpc::{CallError, MOST_STATUSES, Rpc, Sent, Status};
@@ -24,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(15);
 const UP: u32 = 25;
 const DOWN: u32 = 3;
 const DOWN_MOST: u32 = 150;
+/// A look was not too early where it missed at most one for so many that were there.
+const ENOUGH: usize = 8;
 /// Longest pause between looks for a transaction that is late.
 const LATE: Duration = Duration::from_millis(800);
 /// How long a transaction nobody has seen waits to be sent again.
@@ -246,11 +248,14 @@ impl Confirmations {
     fn next(&self) -> Option<Instant> {
         let mut waiting = self.waiting();
         waiting.transactions.retain(|_, waiter| !waiter.sight.is_closed());
-        let due = waiting.transactions.values().map(|waiter| waiter.due).min();
-        if due.is_none() {
+        let due = || waiting.transactions.values().map(|waiter| waiter.due);
+        let Some(first) = due().min() else {
             waiting.looker = None;
-        }
-        due
+            return None;
+        };
+        // A burst is looked for when the last of it is due, rather than at its first and again a whole pause later.
+        let burst = first + self.pause / 2;
+        due().filter(|due| *due <= burst).max()
     }
 
     async fn look_for_all(&self) {
@@ -261,9 +266,11 @@ impl Confirmations {
                 Ok(statuses) => {
                     let now = Instant::now();
                     let mut waiting = self.waiting();
-                    for (signature, status) in some.iter().zip(statuses) {
-                        waiting.found(signature, status.as_ref(), self, now);
-                    }
+                    let looks = some.iter().zip(statuses);
+                    let first =
+                        looks.filter_map(|(signature, status)| waiting.found(signature, status.as_ref(), self, now));
+                    let (there, missed): (Vec<bool>, Vec<bool>) = first.partition(|there| *there);
+                    waiting.learn(there.len(), missed.len());
                 }
                 Err(why) => {
                     tracing::warn!(network = %self.rpc.network(), %why, "settlements under way could not be looked at");
@@ -279,31 +286,35 @@ impl Confirmations {
 }
 
 impl Waiting {
-    /// Takes in what a look found of one transaction.
-    fn found(&mut self, signature: &str, status: Option<&Status>, of: &Confirmations, now: Instant) {
-        let Some(waiter) = self.transactions.get_mut(signature) else { return };
+    /// Takes in what a look found of one transaction. Where it was the first look at its time, says whether it was there.
+    fn found(&mut self, signature: &str, status: Option<&Status>, of: &Confirmations, now: Instant) -> Option<bool> {
+        let waiter = self.transactions.get_mut(signature)?;
         if let Some(fate) = status.and_then(|status| of.fate(status)) {
-            if waiter.fresh {
-                self.usual = (self.usual - self.usual * self.down / 1000).max(SHORTEST);
-                self.down = (self.down + self.down.div_ceil(2)).min(DOWN_MOST);
-            }
+            let first = waiter.fresh;
             waiter.sight.send_replace(Sight::Ended(fate));
             self.transactions.remove(signature);
-            return;
+            return first.then_some(true);
         }
         // What was seen on a fork that is gone is unseen again.
         let sight = if status.is_some() { Sight::Seen } else { Sight::Unseen };
         waiter.sight.send_if_modified(|known| std::mem::replace(known, sight.clone()) != sight);
         if waiter.due > now {
-            return;
-        }
-        if waiter.fresh {
-            waiter.fresh = false;
-            self.usual = (self.usual + self.usual * UP / 1000).min(LONGEST);
-            self.down = DOWN;
+            return None;
         }
         waiter.due = now + waiter.pause;
         waiter.pause = (waiter.pause + waiter.pause / 4).min(LATE.max(of.pause));
+        std::mem::take(&mut waiter.fresh).then_some(false)
+    }
+
+    /// Moves the guess by one step for one look, however many it was for.
+    fn learn(&mut self, there: usize, missed: usize) {
+        if missed > there / ENOUGH {
+            self.usual = (self.usual + self.usual * UP / 1000).min(LONGEST);
+            self.down = DOWN;
+        } else if there > 0 {
+            self.usual = (self.usual - self.usual * self.down / 1000).max(SHORTEST);
+            self.down = (self.down + self.down.div_ceil(2)).min(DOWN_MOST);
+        }
     }
 }
 
@@ -397,6 +408,46 @@ mod tests {
         assert_eq!(chain.script.calls("sendTransaction"), 1000);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert_eq!(chain.script.calls("getSignatureStatuses"), looks, "nobody looks when nothing waits");
+    }
+
+    /// A burst takes a while to send, and the last of it is confirmed as much later than the first.
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_looked_for_when_most_of_it_is_there() {
+        const BURST: usize = 64;
+        let (chain, confirmations) = chain(500, 0);
+        let sent = chain.sent.clone();
+        chain.script.on("getSignatureStatuses", move |params| {
+            let sent = sent.lock().unwrap();
+            let there = |name: &Value| sent[name.as_str().unwrap()].elapsed() >= Duration::from_millis(500);
+            let status = |name| there(name).then(|| json!({ "err": null, "confirmationStatus": "confirmed" }));
+            let statuses: Vec<_> = params[0].as_array().unwrap().iter().map(status).collect();
+            Ok(json!({ "context": { "slot": 1 }, "value": statuses }))
+        });
+        let mut times = Vec::new();
+        for round in 0..40 {
+            let mut tasks = Vec::new();
+            for number in 0..BURST {
+                let durable = durable(round * BURST + number).await;
+                let start = Instant::now();
+                chain.sent.lock().unwrap().insert(durable.tx().hash.clone(), start);
+                let confirmations = confirmations.clone();
+                tasks.push(tokio::spawn(async move {
+                    assert_eq!(confirmations.send(&durable, &Pubkey::default()).await, Fate::Landed);
+                    start.elapsed()
+                }));
+                sleep(Duration::from_millis(1)).await;
+            }
+            for task in tasks {
+                let time = task.await.unwrap();
+                times.extend((round >= 20).then_some(time));
+            }
+        }
+        times.sort();
+        let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
+        let looks = chain.script.calls("getSignatureStatuses");
+        assert!(median <= Duration::from_millis(540), "{median:?}, at most {last:?}");
+        assert!(last <= Duration::from_millis(620), "{last:?}");
+        assert!(looks <= 40 * 3, "{looks}");
     }
 
     #[tokio::test(start_paused = true)]

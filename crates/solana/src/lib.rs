@@ -9,12 +9,18 @@ mod config;
 mod confirm;
 mod exact;
 mod expiry;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod message;
 mod mint;
 mod network;
 mod programs;
 mod rpc;
+#[cfg(feature = "sdk")]
+mod sdk;
 mod settler;
+mod sign_in;
 mod signer;
 #[cfg(test)]
 mod test;
@@ -27,6 +33,8 @@ pub use exact::{
 };
 pub use mint::TokenPower;
 pub use network::{Solana, SolanaBuilder};
+#[cfg(feature = "sdk")]
+pub use sdk::SdkSigner;
 pub use signer::LocalKey;
 /// The Solana SDK's client, which [`SolanaBuilder::rpc`] takes. The same type as `solana_client`'s.
 pub use solana_rpc_client::nonblocking::rpc_client::RpcClient;

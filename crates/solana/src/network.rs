@@ -14,7 +14,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Fault, FaultKind, Network, NetworkId, Rejected, Settler};
+use tollway_core::{Asset, Build, BuildContext, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn};
 
 /// A cluster: its tokens and, where a node is configured, all that paying, verifying and settling share.
 ///
@@ -90,6 +90,10 @@ impl Network for Solana {
 
     fn settler(&self) -> Option<&dyn Settler> {
         self.chain.as_ref().map(|chain| chain as &dyn Settler)
+    }
+
+    fn sign_in(&self) -> Option<&dyn SignIn> {
+        Some(self)
     }
 
     fn asset(&self, address: &str) -> Option<&Asset> {

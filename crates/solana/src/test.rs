@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollway_core::{PaymentPayload, PaymentRequirements, Secret, SecretRef, Secrets};
+use tollway_testkit::golden;
 
 /// Published keys, of no worth on any chain.
 pub(crate) const CLIENT_SEED: &str = "f5ad2a9a826cebc50f7c12f81d9e02bfb0360ac1df7a1e73746e41943b19be18";
@@ -27,23 +28,12 @@ pub(crate) fn key(seed: &str) -> LocalKey {
     LocalKey::from_text(seed).unwrap()
 }
 
-/// A flow recorded from the reference implementation.
-pub(crate) fn golden_flow(name: &str) -> Value {
-    let text = match name {
-        "exact-svm" => include_str!("../tests/vectors/exact-svm.json"),
-        "exact-svm-memo" => include_str!("../tests/vectors/exact-svm-memo.json"),
-        "multi-svm" => include_str!("../tests/vectors/multi-svm.json"),
-        _ => panic!("no flow {name}"),
-    };
-    serde_json::from_str(text).unwrap()
-}
-
 pub(crate) fn golden_payment(name: &str) -> PaymentPayload {
-    serde_json::from_value(golden_flow(name)["facilitator"][0]["request"]["body"]["paymentPayload"].clone()).unwrap()
+    serde_json::from_value(golden::flow(name)["facilitator"][0]["request"]["body"]["paymentPayload"].clone()).unwrap()
 }
 
 pub(crate) fn golden_offer(name: &str) -> PaymentRequirements {
-    let body = &golden_flow(name)["facilitator"][0]["request"]["body"];
+    let body = &golden::flow(name)["facilitator"][0]["request"]["body"];
     serde_json::from_value(body["paymentRequirements"].clone()).unwrap()
 }
 

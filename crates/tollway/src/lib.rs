@@ -8,6 +8,8 @@ pub use tollway_roles as roles;
 pub use tollway_evm as evm;
 #[cfg(feature = "http")]
 pub use tollway_http as http;
+#[cfg(feature = "siwx")]
+pub use tollway_siwx as siwx;
 #[cfg(feature = "solana")]
 pub use tollway_solana as solana;
 
@@ -15,3 +17,10 @@ pub use tollway_core::{Amount, Facilitator, NetworkId, Price, Registry};
 #[cfg(feature = "http")]
 pub use tollway_http::{PaymentLayer, RemoteFacilitator};
 pub use tollway_roles::{LocalFacilitator, PaymentClient, ResourceServer, Route, SetupError, Way};
+#[cfg(feature = "siwx")]
+pub use tollway_siwx::Sessions;
+
+/// Runs the examples of the page on sessions.
+#[cfg(all(doctest, feature = "siwx"))]
+#[doc = include_str!("../../../docs/sessions.md")]
+struct SessionsPage;

@@ -1,5 +1,5 @@
-//! An axum route behind a payment. Start `cargo run -- demo --keep --port 4020` in another terminal first: it brings
-//! the facilitator this uses. Then pay with the example `paying-client`.
+//! An axum route behind a payment, on either of two chains. Start `cargo run --features solana -- demo --keep --port
+//! 4020` in another terminal first: it brings the facilitator this uses. Then pay with the example `paying-client`.
 #![allow(clippy::print_stdout, reason = "an example talks to whoever tries it")]
 
 use axum::{Router, routing::get};
@@ -14,10 +14,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Tollway begins here.
     tollway::http::install_crypto();
-    let payee = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+    let route = Route::new("GET /report")
+        .accepts(Way::exact("eip155:84532", "$0.01", "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"))
+        .accepts(Way::exact(
+            "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
+            "$0.01",
+            "HzQEyvJr4YZqj6Ga52JBkT7HncThepogpRPjKMTNSxAH",
+        ));
     let payments = ResourceServer::builder(&origin)
         .facilitator(RemoteFacilitator::new(&facilitator)?)
-        .route(Route::new("GET /report").accepts(Way::exact("eip155:84532", "$0.01", payee)))
+        .route(route)
         .build()
         .await?;
     let app = Router::new().route("/report", get(report)).layer(PaymentLayer::new(payments));

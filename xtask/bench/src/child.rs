@@ -18,9 +18,15 @@ pub(crate) struct Served {
 impl Served {
     /// Starts this program again with other arguments.
     pub(crate) fn start(args: &[&str]) -> Result<Self, String> {
+        Self::start_with(args, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_with(args: &[&str], environment: &[(&str, &str)]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|why| why.to_string())?;
         let mut child = Command::new(program)
             .args(args)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,10 +1,14 @@
-//! Benchmark programs: `cargo xtask bench verify`, `cargo xtask bench server`.
+//! Benchmark programs: `cargo xtask bench verify`, `server`, `session`, `solana`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod chaos;
 mod child;
 mod drive;
+mod methods;
 mod payments;
 mod server;
+mod session;
+mod solana;
 mod verify;
 
 use std::process::ExitCode;
@@ -42,19 +46,27 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let done = runtime.block_on(async {
-        match args.split_first() {
-            Some((name, rest)) => match name.as_str() {
-                "verify" => verify::run(Load::parse(rest, 20_000)?).await,
-                "server" => server::run(Load::parse(rest, 40_000)?).await,
-                // The processes under test.
-                "facilitator" => verify::facilitator(rest).await,
-                "resource-server" => server::resource_server().await,
-                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify and server")),
-            },
-            None => Err("usage: tollway-bench verify|server [--requests N] [--at-once N]".to_owned()),
-        }
-    });
+    let done =
+        runtime.block_on(async {
+            match args.split_first() {
+                Some((name, rest)) => match name.as_str() {
+                    "verify" => verify::run(rest).await,
+                    "server" => server::run(Load::parse(rest, 40_000)?).await,
+                    "solana" => solana::run(Load::parse(rest, 20_000)?).await,
+                    "session" => session::run(Load::parse(rest, 20_000)?).await,
+                    // The processes under test.
+                    "facilitator" => verify::facilitator(rest).await,
+                    "solana-facilitator" => solana::facilitator(rest).await,
+                    "chaos" => chaos::run(rest).await,
+                    "settling" => chaos::serve(rest).await,
+                    "resource-server" => server::resource_server().await,
+                    "session-server" => session::session_server().await,
+                    unknown => Err(format!("there is no benchmark `{unknown}`; `cargo xtask bench` lists them")),
+                },
+                None => Err("usage: tollway-bench <name> [--requests N] [--at-once N]; `cargo xtask bench` lists them"
+                    .to_owned()),
+            }
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

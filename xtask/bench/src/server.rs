@@ -12,9 +12,10 @@ use tollway::core::{
     SupportedResponse, Verified,
 };
 use tollway::{Facilitator, PaymentLayer, ResourceServer, Route, Way};
+use tollway_devnet::accounts;
 
 /// A facilitator that believes everything, so that only the server's own work is measured.
-struct Yes;
+pub(crate) struct Yes;
 
 fn payer(raw: &PaymentPayload) -> String {
     raw.payload["authorization"]["from"].as_str().unwrap_or_default().to_owned()
@@ -43,7 +44,7 @@ impl Facilitator for Yes {
     }
 }
 
-async fn report() -> &'static str {
+pub(crate) async fn report() -> &'static str {
     "the report"
 }
 
@@ -68,7 +69,7 @@ pub(crate) async fn resource_server() -> Result<(), String> {
 pub(crate) async fn run(load: Load) -> Result<(), String> {
     let count = drive::requests(load);
     eprintln!("signing {count} payments …");
-    let payments = sign(count).await?;
+    let payments = sign(&accounts::CLIENT, &offer()?, count).await?;
     let headers: Vec<String> =
         payments.iter().map(tollway::http::header::encode).collect::<Result<_, _>>().map_err(|why| why.to_string())?;
     let served = Served::start(&["resource-server"])?;

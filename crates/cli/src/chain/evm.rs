@@ -32,6 +32,7 @@ impl Evm {
             payer: accounts::CLIENT.address.to_checksum(None),
             payee: accounts::PAY_TO.address.to_checksum(None),
             rpc: server.url(),
+            client_settings: format!("PAYER_KEY={}", accounts::CLIENT.private_key()),
             payer_key: accounts::CLIENT.private_key().to_string(),
             facilitator_key: accounts::FACILITATOR.private_key().to_string(),
         };

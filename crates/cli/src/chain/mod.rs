@@ -23,6 +23,8 @@ pub(crate) struct Facts {
     pub(crate) rpc: String,
     /// The payer's key, for trying by hand. Everybody knows it: it is a published development key.
     pub(crate) payer_key: String,
+    /// The environment in which the example client pays on this chain.
+    pub(crate) client_settings: String,
     /// The facilitator's key, as public.
     pub(crate) facilitator_key: String,
 }

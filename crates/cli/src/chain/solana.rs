@@ -32,6 +32,7 @@ impl Solana {
             payer: accounts::CLIENT.address.to_string(),
             payee: accounts::PAY_TO.address.to_string(),
             rpc: server.url(),
+            client_settings: format!("SOLANA_KEY={} SOLANA_RPC={}", accounts::CLIENT.seed_hex(), server.url()),
             payer_key: accounts::CLIENT.seed_hex().to_owned(),
             facilitator_key: accounts::FACILITATOR.seed_hex().to_owned(),
         };

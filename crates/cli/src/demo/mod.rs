@@ -1,6 +1,7 @@
-//! `tollway demo`: every part of one paid request, on real parts, in this process.
+//! `tollway demo`: every part of one paid request and of a session, on real parts, in this process.
 
 mod hooks;
+mod session;
 mod step;
 mod world;
 
@@ -38,7 +39,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     let world = World::start(&args, events).await?;
     show.step(&world.started());
 
-    let mut summary = Summary { paid: true, replay_refused: true, chains: Vec::new() };
+    let mut summary =
+        Summary { paid: true, replay_refused: true, returned_free: true, asked_again: true, chains: Vec::new() };
     for chain in &world.chains {
         let buyer = world.buyer(&**chain).await?;
         let (chain, paid, refused) = pay_once(&show, &world, &**chain, &buyer, &mut seen).await?;
@@ -46,7 +48,12 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
         summary.replay_refused &= refused;
         summary.chains.push(chain);
     }
-    let (paid, replay_refused) = (summary.paid, summary.replay_refused);
+    for chain in &world.chains {
+        let came_back = session::come_back(&show, &world, &**chain).await?;
+        summary.returned_free &= came_back.free;
+        summary.asked_again &= came_back.asked_again;
+    }
+    let Summary { paid, replay_refused, returned_free, asked_again, .. } = summary;
     if args.keep {
         show.step(&world.by_hand());
     }
@@ -56,6 +63,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), String> {
     }
     if !replay_refused {
         return Err("the same payment was accepted twice".to_owned());
+    }
+    if !(returned_free && asked_again) {
+        return Err("a session did not open what was paid for, or did not end".to_owned());
     }
     if args.keep {
         tokio::signal::ctrl_c().await.map_err(|why| format!("cannot wait for Ctrl-C: {why}"))?;

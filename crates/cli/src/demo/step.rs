@@ -62,6 +62,28 @@ pub(super) enum Step {
         reason: String,
         refused: bool,
     },
+    Bought {
+        network: String,
+        resource: String,
+        lasts: &'static str,
+        transaction: String,
+        total_ms: f64,
+    },
+    Return {
+        network: String,
+        number: u32,
+        /// `sign_in` or `token`.
+        opened_by: &'static str,
+        status: u16,
+        free: bool,
+        ms: f64,
+    },
+    Expired {
+        network: String,
+        after: &'static str,
+        status: u16,
+        asked_again: bool,
+    },
     Keep {
         server: String,
         facilitator: String,
@@ -108,6 +130,10 @@ pub(super) struct Holding {
 pub(super) struct Summary {
     pub(super) paid: bool,
     pub(super) replay_refused: bool,
+    /// Whether what was paid for once was free three times more.
+    pub(super) returned_free: bool,
+    /// Whether it had to be paid for again after its time.
+    pub(super) asked_again: bool,
     pub(super) chains: Vec<ChainSummary>,
 }
 
@@ -227,6 +253,26 @@ fn person(step: &Step) -> String {
             title("replay"),
             mark(*refused, if *refused { "refused" } else { "ACCEPTED" })
         ),
+        Step::Bought { network, resource, lasts, total_ms, .. } => format!(
+            "{} {resource} paid for once on {network}: it opens for {lasts} from now on  {}",
+            title("session"),
+            took(*total_ms)
+        ),
+        Step::Return { number, opened_by, status, free, ms, .. } => format!(
+            "{} {number}: {} by {} ({status}), with a client that pays nothing  {}",
+            title("return"),
+            mark(*free, if *free { "free" } else { "NOT FREE" }),
+            if *opened_by == "token" { "its session token" } else { "signing in with the wallet" },
+            took(*ms)
+        ),
+        Step::Expired { after, status, asked_again, .. } => format!(
+            "{} {after} later (the server's clock of sessions is set forward): {}",
+            title("expiry"),
+            mark(
+                *asked_again,
+                &if *asked_again { format!("{status} Payment Required") } else { "STILL OPEN".to_owned() }
+            )
+        ),
         Step::Keep { server, facilitator, chains, commands } => {
             let mut text = format!("{} everything stays up until Ctrl-C", title("keep"));
             text += &format!("\n{:11}server {server}\n{:11}facilitator {facilitator}", "", "");
@@ -237,10 +283,12 @@ fn person(step: &Step) -> String {
             text + &format!("\n{:11}try: {}", "", commands.join("\n                "))
         }
         Step::Summary(summary) => format!(
-            "{} {}, {}",
+            "{} {}, {}, {}, {}",
             title("summary"),
             mark(summary.paid, if summary.paid { "paid" } else { "NOT PAID" }),
-            mark(summary.replay_refused, if summary.replay_refused { "replay refused" } else { "REPLAY ACCEPTED" })
+            mark(summary.replay_refused, if summary.replay_refused { "replay refused" } else { "REPLAY ACCEPTED" }),
+            mark(summary.returned_free, if summary.returned_free { "came back free" } else { "NOT FREE" }),
+            mark(summary.asked_again, if summary.asked_again { "asked again after its time" } else { "STILL OPEN" })
         ),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::DemoArgs;
 use super::hooks::Watch;
+use super::session::{Forward, LASTS};
 use super::step::{Running, Step};
 use crate::chain::{self, DemoChain, Facts};
 use axum::Router;
@@ -13,7 +14,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tollway::core::{PaymentPayload, SettleResponse};
 use tollway::http::{self, Receipt};
-use tollway::{LocalFacilitator, PaymentClient, PaymentLayer, RemoteFacilitator, ResourceServer, Route, Way};
+use tollway::roles::client::{Candidate, Purchase};
+use tollway::{LocalFacilitator, PaymentClient, PaymentLayer, RemoteFacilitator, ResourceServer, Route, Sessions, Way};
 
 /// Everything that runs.
 pub(super) struct World {
@@ -21,6 +23,8 @@ pub(super) struct World {
     facilitator: Service,
     server: Service,
     watch: Arc<Watch>,
+    /// What sessions tell the time by.
+    pub(super) clock: Arc<Forward>,
 }
 
 /// A client with a wallet for one chain.
@@ -30,6 +34,15 @@ pub(super) struct Buyer {
 }
 
 impl Buyer {
+    /// Gets a paid resource, as any program would.
+    pub(super) async fn get(&self, resource: &str) -> Result<Answer, String> {
+        let response = self.http.get(resource).send().await.map_err(|why| why.to_string())?;
+        let receipt = response.extensions().get::<Receipt>().map(|receipt| receipt.response().clone());
+        let status = response.status().as_u16();
+        let body = response.text().await.map_err(|why| why.to_string())?;
+        Ok(Answer { status, body, receipt, reason: String::new() })
+    }
+
     pub(super) fn last_payment(&self) -> Option<PaymentPayload> {
         self.watch.last_payment()
     }
@@ -86,16 +99,38 @@ impl World {
         let facilitator = Service::serve(listener, url, http::facilitator_router(Arc::new(engine)));
 
         let (listener, url) = Service::bind(port(0)).await?;
-        let mut route = Route::new("GET /report").description("A report");
-        for chain in &chains {
-            route = route.accepts(Way::exact(chain.facts().network.as_str(), &args.price, &chain.facts().payee));
-        }
+        let priced = |route: Route| {
+            let way =
+                |chain: &dyn DemoChain| Way::exact(chain.facts().network.as_str(), &args.price, &chain.facts().payee);
+            chains.iter().fold(route, |route, chain| route.accepts(way(&**chain)))
+        };
+        let session =
+            serde_json::json!({ "for": LASTS, "token": "15m", "statement": "Come back to what you paid for" });
+        let archive = Route::new("GET /archive").description("An archive").extension("session", session);
+        // By a clock of their own, so that the demo need not last an hour.
+        let clock = Arc::new(Forward::default());
+        let sessions = Sessions::builder().clock(clock.clone()).build()?;
         let remote = RemoteFacilitator::new(&facilitator.url).map_err(|why| why.to_string())?;
-        let server = ResourceServer::builder(&url).facilitator(remote).route(route).build().await;
-        let layer = PaymentLayer::new(server.map_err(|why| why.to_string())?);
-        let app = Router::new().route("/report", get(report)).layer(layer);
+        let server = ResourceServer::builder(&url)
+            .facilitator(remote)
+            .use_extension("session", sessions.extension())
+            .route(priced(Route::new("GET /report").description("A report")))
+            .route(priced(archive));
+        let layer = PaymentLayer::new(server.build().await.map_err(|why| why.to_string())?);
+        let app = Router::new().route("/report", get(report)).route("/archive", get(archived)).layer(layer);
         let server = Service::serve(listener, url, app);
-        Ok(Self { chains, facilitator, server, watch })
+        Ok(Self { chains, facilitator, server, watch, clock })
+    }
+
+    /// A client with the same wallet that pays nothing, as another program of the same owner might be.
+    pub(super) async fn visitor(&self, chain: &dyn DemoChain) -> Result<http::Client, String> {
+        let payer = PaymentClient::builder()
+            .signer(chain.facts().network.as_str(), chain.payer()?)
+            .policy(|_: &Purchase<'_>, _: &Candidate| Err("this client pays nothing".to_owned()))
+            .build()
+            .await
+            .map_err(|why| why.to_string())?;
+        http::client(payer).map_err(|why| why.to_string())
     }
 
     /// A client that can pay on this chain and on no other: it takes the offer it can pay.
@@ -114,11 +149,7 @@ impl World {
     /// Gets the paid resource, as any program would.
     pub(super) async fn buy(&self, buyer: &Buyer) -> Result<Answer, String> {
         self.watch.begin();
-        let response = buyer.http.get(self.resource()).send().await.map_err(|why| why.to_string())?;
-        let receipt = response.extensions().get::<Receipt>().map(|receipt| receipt.response().clone());
-        let status = response.status().as_u16();
-        let body = response.text().await.map_err(|why| why.to_string())?;
-        Ok(Answer { status, body, receipt, reason: String::new() })
+        buyer.get(&self.resource()).await
     }
 
     /// Presents a payment that was used already.
@@ -139,6 +170,10 @@ impl World {
         format!("{}/report", self.server.url)
     }
 
+    pub(super) fn archive(&self) -> String {
+        format!("{}/archive", self.server.url)
+    }
+
     fn running(&self, with_keys: bool) -> Vec<Running> {
         let running = |chain: &dyn DemoChain| Running {
             network: chain.facts().network.to_string(),
@@ -156,11 +191,9 @@ impl World {
     pub(super) fn by_hand(&self) -> Step {
         let resource = self.resource();
         let mut commands = vec![format!("curl -i {resource}"), format!("curl -s {}/supported", self.facilitator.url)];
-        // The example client holds keys of the EVM.
-        let evm = self.chains.iter().find(|chain| chain.facts().network.namespace() == "eip155");
-        if let Some(chain) = evm {
-            let key = &chain.facts().payer_key;
-            commands.push(format!("PAYER_KEY={key} cargo run -p paying-client -- {resource}"));
+        for chain in &self.chains {
+            let settings = &chain.facts().client_settings;
+            commands.push(format!("{settings} cargo run -p paying-client -- {resource}"));
         }
         let (facilitator, server) = (self.facilitator.url.clone(), self.server.url.clone());
         Step::Keep { server, facilitator, chains: self.running(true), commands }
@@ -173,6 +206,10 @@ impl World {
             chain.stop().await;
         }
     }
+}
+
+async fn archived() -> &'static str {
+    "The archive you may come back to.\n"
 }
 
 async fn report() -> &'static str {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use solana_hash::Hash;
 use solana_pubkey::Pubkey;
 
 use super::accounts::{CLIENT, FACILITATOR, PAY_TO, POOR, STRANGER};
@@ -36,7 +37,9 @@ pub enum Slots {
 #[must_use]
 pub struct DevnetBuilder {
     genesis: String,
+    blockhash: Option<Hash>,
     slots: Slots,
+    confirmed_after: Option<Duration>,
     tokens: Vec<(Pubkey, Token)>,
     balances: Vec<(Pubkey, Pubkey, u64)>,
     lamports: Vec<(Pubkey, u64)>,
@@ -48,7 +51,9 @@ impl Default for DevnetBuilder {
         let held = |mint| [(CLIENT.address, mint, MILLION), (PAY_TO.address, mint, 0), (POOR.address, mint, 0)];
         Self {
             genesis: DEVNET_GENESIS.to_owned(),
+            blockhash: None,
             slots: Slots::default(),
+            confirmed_after: None,
             tokens: mints.into(),
             balances: [held(USDC), held(PYUSD)].concat(),
             lamports: [(FACILITATOR, 100), (CLIENT, 10), (STRANGER, 10)]
@@ -74,9 +79,22 @@ impl DevnetBuilder {
         self
     }
 
+    /// The blockhash the chain begins with, so that transactions recorded elsewhere run on it.
+    pub fn blockhash(mut self, first: Hash) -> Self {
+        self.blockhash = Some(first);
+        self
+    }
+
     /// When slots pass; with each transaction where not set.
     pub fn slots(mut self, slots: Slots) -> Self {
         self.slots = slots;
+        self
+    }
+
+    /// A transaction is confirmed, and final, so long after it ran, by the machine's clock and whatever the slots do: for
+    /// measuring how soon a confirmation is noticed.
+    pub fn confirmed_after(mut self, time: Duration) -> Self {
+        self.confirmed_after = Some(time);
         self
     }
 
@@ -103,7 +121,8 @@ impl DevnetBuilder {
     /// # Errors
     /// A balance is of a mint that is not there, or the thread that lets slots pass cannot be had.
     pub fn build(self) -> Result<Devnet, DevnetError> {
-        let chain = Chain::new(self.genesis, self.slots == Slots::PerTransaction);
+        let mut chain = Chain::new(self.genesis, self.blockhash, self.slots == Slots::PerTransaction);
+        chain.confirmed_after = self.confirmed_after;
         let devnet = Devnet::start(chain, self.slots)?;
         for (mint, token) in &self.tokens {
             devnet.set_token(*mint, token)?;

@@ -2,6 +2,7 @@
 //! blockhashes that expire, a memory of messages that ran, and statuses that grow surer with time.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use litesvm::LiteSVM;
 use sha2::{Digest as _, Sha256};
@@ -41,6 +42,7 @@ pub(crate) enum Commitment {
 #[derive(Clone, Debug)]
 pub(crate) struct Done {
     pub(crate) slot: u64,
+    at: Instant,
     pub(crate) err: Option<TransactionError>,
     pub(crate) transaction: VersionedTransaction,
     pub(crate) logs: Vec<String>,
@@ -71,13 +73,15 @@ pub(crate) struct Chain {
     pub(crate) genesis: String,
     /// Whether each transaction ends its slot, and is final then.
     pub(crate) slot_per_transaction: bool,
+    /// How long after it ran a transaction is final, where that is not up to slots.
+    pub(crate) confirmed_after: Option<Duration>,
 }
 
 impl Chain {
-    pub(crate) fn new(genesis: String, slot_per_transaction: bool) -> Self {
+    pub(crate) fn new(genesis: String, first: Option<Hash>, slot_per_transaction: bool) -> Self {
         // Blockhashes, duplicates and signatures are looked after here.
         let svm = LiteSVM::new().with_blockhash_check(false).with_sigverify(false);
-        let first = Hash::new_from_array(Sha256::digest(genesis.as_bytes()).into());
+        let first = first.unwrap_or_else(|| Hash::new_from_array(Sha256::digest(genesis.as_bytes()).into()));
         let mut chain = Self {
             svm,
             slot: FIRST_SLOT,
@@ -87,6 +91,7 @@ impl Chain {
             order: VecDeque::new(),
             genesis,
             slot_per_transaction,
+            confirmed_after: None,
         };
         chain.set_clock();
         chain
@@ -224,7 +229,7 @@ impl Chain {
             }
         };
         let (logs, fee, units) = (meta.logs, meta.fee, meta.compute_units_consumed);
-        self.done.insert(signature, Done { slot: self.slot, err, transaction, logs, fee, units });
+        self.done.insert(signature, Done { slot: self.slot, at: Instant::now(), err, transaction, logs, fee, units });
         self.ran.insert(hash, signature);
         self.order.push_back((hash, signature));
         if self.order.len() > MOST_DONE
@@ -242,6 +247,10 @@ impl Chain {
     /// A transaction that reached a block, and how sure that is.
     pub(crate) fn done(&self, signature: &Signature) -> Option<(&Done, Commitment)> {
         let done = self.done.get(signature)?;
+        if let Some(time) = self.confirmed_after {
+            let sure = if done.at.elapsed() >= time { Commitment::Finalized } else { Commitment::Processed };
+            return Some((done, sure));
+        }
         let sure = match self.slot - done.slot {
             _ if self.slot_per_transaction => Commitment::Finalized,
             FINAL_AFTER.. => Commitment::Finalized,

@@ -16,15 +16,16 @@ use tollway_core::{Amount, NetworkId, Payment, Rejected, Scheme};
 pub(crate) const TIME_BUFFER: u64 = 6;
 
 /// Checks a payment locally, in the specification's order but for the signature, and leaves what it found in the
-/// payload. `now` is in Unix seconds.
+/// payload. `factories` are those that may make a payer's wallet; `now` is in Unix seconds.
 pub(super) fn check(
     payment: &Payment<'_, Exact>,
     payload: &Eip3009Payload,
     network: &NetworkId,
     domains: &Domains,
+    factories: &[Address],
     now: u64,
 ) -> Result<(), Rejected> {
-    examine(payment, payload, network, domains, now)
+    examine(payment, payload, network, domains, factories, now)
         .map(|examined| {
             // A payload that was checked before keeps what was found then.
             let _ = payload.examined.set(examined);
@@ -37,6 +38,7 @@ fn examine(
     payload: &Eip3009Payload,
     network: &NetworkId,
     domains: &Domains,
+    factories: &[Address],
     now: u64,
 ) -> Result<Examined, Rejected> {
     let (offer, accepted) = (payment.offer, &payment.raw.accepted);
@@ -81,10 +83,11 @@ fn examine(
 
     let digest = authorization.transfer().digest(&domains.separator(asset, name, version));
     // What is wrapped is for a contract; nobody's key signs it.
-    let plain = if signature.wrapped { None } else { signature.ecdsa() };
+    let plain = if signature.deployment.is_some() { None } else { signature.ecdsa() };
     let recovered = plain.and_then(|plain| plain.recover(&digest));
     let recovers = recovered == Some(authorization.from) && authorization.from != Address::ZERO;
-    Ok(Examined { asset, digest, signature, recovers })
+    let allowed = signature.deployment.as_ref().is_some_and(|made| factories.contains(&made.factory));
+    Ok(Examined { asset, digest, signature, recovers, allowed })
 }
 
 #[cfg(test)]
@@ -100,7 +103,7 @@ mod tests {
     fn outcome(signed: &Signed) -> Result<Examined, String> {
         let network = "eip155:84532".parse().unwrap();
         let payment = decode::<Exact>(&signed.raw, &signed.offer).map_err(|rejected| rejected.code.to_string())?;
-        check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), NOW).map_err(
+        check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), &[], NOW).map_err(
             |rejected| {
                 assert_eq!(rejected.payer.as_deref(), Some("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"));
                 rejected.code.to_string()
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn a_good_payment_passes_and_recovers() {
         let examined = outcome(&good()).unwrap();
-        assert!(examined.recovers && !examined.signature.wrapped);
+        assert!(examined.recovers && examined.signature.deployment.is_none());
     }
 
     #[test]
@@ -203,7 +206,8 @@ mod tests {
         let payment = decode::<Exact>(&signed.raw, &signed.offer).unwrap();
         let network = "eip155:84532".parse().unwrap();
         let refused =
-            check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), u64::MAX).unwrap_err();
+            check(&payment, payment.payload.eip3009().unwrap(), &network, &Domains::new(84532), &[], u64::MAX)
+                .unwrap_err();
         assert_eq!(refused.code, codes::VALID_BEFORE);
     }
 
@@ -278,6 +282,7 @@ mod tests {
             payment.payload.eip3009().unwrap(),
             &"eip155:84532".parse().unwrap(),
             &Domains::new(84532),
+            &[],
             NOW,
         )
         .unwrap();
@@ -286,17 +291,14 @@ mod tests {
 
     #[test]
     fn row_18_a_6492_wrapper_is_recognised_and_not_recovered() {
-        use alloy::primitives::Bytes;
-        use alloy::sol_types::SolValue as _;
         let signed = good();
-        let inner = Bytes::from(alloy::hex::decode(signed.raw.payload["signature"].as_str().unwrap()).unwrap());
+        let inner = alloy::hex::decode(signed.raw.payload["signature"].as_str().unwrap()).unwrap();
         let usdc: Address = signed.offer.asset.parse().unwrap();
-        let wrapper =
-            [(usdc, Bytes::from_static(b"transfer"), inner.clone()).abi_encode_params(), [0x64, 0x92].repeat(16)];
         let mut wrapped = good();
-        wrapped.raw.payload["signature"] = alloy::hex::encode_prefixed(wrapper.concat()).into();
+        let wrapper = crate::erc6492::wrap(usdc, b"transfer", &inner);
+        wrapped.raw.payload["signature"] = alloy::hex::encode_prefixed(wrapper).into();
         let examined = outcome(&wrapped).unwrap();
-        assert!(examined.signature.wrapped && !examined.recovers);
+        assert!(examined.signature.deployment.is_some() && !examined.recovers && !examined.allowed);
         assert_eq!(examined.signature.bytes, inner);
     }
 

@@ -8,7 +8,9 @@ use crate::chain::Chain;
 use crate::eip712::Transfer;
 use crate::lanes::Lanes;
 use crate::permit2::{PermitView, Permits};
-use crate::probe::Question;
+use crate::probe::{Answer, Question};
+use crate::prove::{Expect, Expected};
+use crate::revert::explained;
 use crate::sponsor::SPONSORING;
 use crate::{Evm, codes};
 use std::sync::Arc;
@@ -51,6 +53,17 @@ impl ExactFacilitator {
         Permits { network: &self.network, lanes: &self.lanes }
     }
 
+    /// The outcome of a settlement with the code of the reason, where its transaction reverted for one that can be told.
+    async fn explained(&self, payment: &Payment<'_, Exact>, payload: &Eip3009Payload, outcome: Outcome) -> Outcome {
+        // Settling needed both; what was sent is not unsent for want of words.
+        let (Ok(chain), Ok(examined)) = (self.network.chain(), self.examined(payment, payload)) else { return outcome };
+        let transfer = payload.authorization.transfer();
+        let ask = |block: &str| Self::question(chain, examined, &transfer).call_at(block);
+        let judge = |answer: &[u8]| verdict(payment, payload, examined, &Answer::read(answer)?).err();
+        let expect = Expected::Eip3009(Expect::new(examined.asset, &payload.authorization));
+        explained(chain, outcome, ask, judge, |time| expect.ended(time)).await
+    }
+
     /// The question the chain is asked about a payment.
     pub(super) fn question<'q>(chain: &Chain, examined: &'q Examined, transfer: &'q Transfer) -> Question<'q> {
         Question {
@@ -59,6 +72,7 @@ impl ExactFacilitator {
             digest: &examined.digest,
             signature: &examined.signature.bytes,
             recovers: examined.recovers,
+            deployment: examined.deployment(),
             gas: chain.limits.max_gas,
         }
     }
@@ -78,7 +92,9 @@ impl SchemeFacilitator for ExactFacilitator {
     fn check(&self, payment: &Payment<'_, Exact>) -> Result<(), Rejected> {
         let (network, now) = (&self.network, self.network.now());
         match &payment.payload {
-            Payload::Eip3009(payload) => check(payment, payload, network.id(), network.domains(), now),
+            Payload::Eip3009(payload) => {
+                check(payment, payload, network.id(), network.domains(), network.factories(), now)
+            }
             Payload::Permit2(payload) => self.permits().check(&PermitView::exact(payment, payload), now),
         }
     }
@@ -86,20 +102,27 @@ impl SchemeFacilitator for ExactFacilitator {
     async fn verify(&self, payment: &Payment<'_, Exact>) -> Result<Verified> {
         let payload = match &payment.payload {
             Payload::Eip3009(payload) => payload,
-            Payload::Permit2(payload) => return self.permits().verify(&PermitView::exact(payment, payload)).await,
+            Payload::Permit2(payload) => {
+                return self.permits().verify_within(&PermitView::exact(payment, payload)).await;
+            }
         };
         let chain = self.network.chain()?;
         let examined = self.examined(payment, payload)?;
         let authorization = &payload.authorization;
         let answer = chain.probe(&Self::question(chain, examined, &authorization.transfer())).await?;
         verdict(payment, payload, examined, &answer)?;
-        Ok(Verified::new(authorization.from.to_checksum(None)))
+        let (payer, quota) = (authorization.from, &chain.limits.sponsoring);
+        quota.room(answer.deployed, payer, codes::UNDEPLOYED_WALLET)?;
+        Ok(Verified::new(payer.to_checksum(None)))
     }
 
     async fn settle(&self, payment: &Payment<'_, Exact>, cx: &SettleContext) -> Result<Outcome> {
         match &payment.payload {
-            Payload::Eip3009(payload) => super::settle::settle(self, payment, payload, cx).await,
-            Payload::Permit2(payload) => self.permits().settle(&PermitView::exact(payment, payload), cx).await,
+            Payload::Eip3009(payload) => {
+                let outcome = super::settle::settle(self, payment, payload, cx).await?;
+                Ok(self.explained(payment, payload, outcome).await)
+            }
+            Payload::Permit2(payload) => self.permits().settle_within(&PermitView::exact(payment, payload), cx).await,
         }
     }
 }

@@ -118,6 +118,9 @@ async fn prepare(
 
     let answer = chain.probed(next().and_then(|answer| read(&answer)))?;
     verdict(payment, payload, examined, &answer)?;
+    if let Some(deployment) = examined.deployment().filter(|_| answer.deployed) {
+        return deployment.order(chain, signer, transfer.from, (examined.asset, &data), quote?).await;
+    }
     let gas = next()
         .and_then(|answer| read::<U64>(&answer))
         .map_err(|error| unestimated(chain, payload.authorization.from, codes::SIMULATION_FAILED, error))?;

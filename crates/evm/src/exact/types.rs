@@ -2,6 +2,7 @@
 
 use crate::address::{checksummed, word};
 use crate::eip712::Transfer;
+use crate::erc6492::Deployment;
 use crate::permit2::{Permit2Authorization, Permit2Payload};
 use crate::signature::Received;
 use alloy::primitives::{Address, B256, U256};
@@ -136,6 +137,15 @@ pub(crate) struct Examined {
     pub(crate) signature: Received,
     /// Whether it is the payer's own ECDSA signature. If not, the payer may still be a contract that accepts it.
     pub(crate) recovers: bool,
+    /// Whether the factory it names, if it names one, may be called.
+    pub(crate) allowed: bool,
+}
+
+impl Examined {
+    /// What may make the payer's wallet, where that is not there yet.
+    pub(crate) fn deployment(&self) -> Option<&Deployment> {
+        self.signature.deployment.as_ref().filter(|_| self.allowed)
+    }
 }
 
 /// What an offer carries in `extra`. All optional, since what is missing has codes of its own.

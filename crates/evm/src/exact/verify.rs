@@ -16,16 +16,21 @@ pub(super) fn verdict(
     let refuse = |code: ErrorCode, why: &str| {
         Err(Rejected::new(code).because(why).payer(payload.authorization.from.to_checksum(None)))
     };
-    if answer.payer_has_code {
+    if answer.payer_has_code || answer.deployed {
         // An account with code answers for itself, even where its key signed: the key may have been given up.
         if !answer.confirmed {
             return refuse(codes::SIGNATURE, "the payer's contract did not confirm the signature (EIP-1271)");
         }
-    } else if examined.signature.wrapped {
-        return refuse(
-            codes::FACTORY_NOT_ALLOWED,
-            "the payer's wallet is not deployed, and no factory is allowed here",
-        );
+    } else if let Some(deployment) = &examined.signature.deployment {
+        if !examined.allowed {
+            let why = format!(
+                "the payer's wallet is not deployed, and this facilitator does not call {}; deploy the wallet first",
+                deployment.factory
+            );
+            return refuse(codes::FACTORY_NOT_ALLOWED, &why);
+        }
+        let why = "the factory left no wallet at the payer's address, or the chain has no Multicall3 to call it by";
+        return refuse(codes::DEPLOYMENT_FAILED, why);
     } else if !examined.recovers {
         let why = "the signature is not the payer's (65 bytes, low s, v 27 or 28)";
         return refuse(codes::SIGNATURE, why);
@@ -64,6 +69,7 @@ pub(super) fn verdict(
 mod tests {
     use super::*;
     use crate::eip712::Domains;
+    use crate::erc6492::{Deployment, wrap};
     use crate::exact::check::check;
     use crate::test::Signed;
     use alloy::primitives::U256;
@@ -71,17 +77,21 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    fn judge(recovers: bool, wrapped: bool, change: impl FnOnce(&mut Answer)) -> Result<(), String> {
+    /// `wrapped` is whether the factory of a wrapped signature is allowed.
+    fn judge(recovers: bool, wrapped: Option<bool>, change: impl FnOnce(&mut Answer)) -> Result<(), String> {
         let signed = Signed::new(NOW);
         let payment = decode::<Exact>(&signed.raw, &signed.offer).unwrap();
         let payload = payment.payload.eip3009().unwrap();
-        check(&payment, payload, &"eip155:84532".parse().unwrap(), &Domains::new(84532), NOW).unwrap();
+        check(&payment, payload, &"eip155:84532".parse().unwrap(), &Domains::new(84532), &[], NOW).unwrap();
         let mut examined = payload.examined.get().unwrap().clone();
         examined.recovers = recovers;
-        examined.signature.wrapped = wrapped;
+        let factory = alloy::primitives::Address::repeat_byte(7);
+        examined.signature.deployment = wrapped.map(|_| Deployment::open(&wrap(factory, b"create", b"")).unwrap().0);
+        examined.allowed = wrapped == Some(true);
         let mut answer = Answer {
             chain: 84532,
             payer_has_code: false,
+            deployed: false,
             confirmed: false,
             asset_has_code: true,
             knows_nonces: true,
@@ -101,28 +111,28 @@ mod tests {
     #[test]
     fn diagnoses_come_in_the_specifications_order() {
         let mut order = vec![
-            (judge(false, false, |_| ()), "invalid_exact_evm_signature"),
-            (judge(false, true, |_| ()), "eip6492_factory_not_allowed"),
-            (judge(true, false, |answer| answer.asset_has_code = false), "asset_not_deployed_contract"),
-            (judge(true, false, |answer| answer.knows_nonces = false), "invalid_exact_evm_eip3009_not_supported"),
-            (judge(true, false, |answer| answer.nonce_used = true), "invalid_exact_evm_nonce_already_used"),
-            (judge(true, false, |_| ()), "invalid_exact_evm_token_name_mismatch"),
+            (judge(false, None, |_| ()), "invalid_exact_evm_signature"),
+            (judge(false, Some(false), |_| ()), "eip6492_factory_not_allowed"),
+            (judge(true, None, |answer| answer.asset_has_code = false), "asset_not_deployed_contract"),
+            (judge(true, None, |answer| answer.knows_nonces = false), "invalid_exact_evm_eip3009_not_supported"),
+            (judge(true, None, |answer| answer.nonce_used = true), "invalid_exact_evm_nonce_already_used"),
+            (judge(true, None, |_| ()), "invalid_exact_evm_token_name_mismatch"),
         ];
         let named = |answer: &mut Answer| answer.diagnosis.as_mut().unwrap().name = Some("USDC".into());
-        order.push((judge(true, false, named), "invalid_exact_evm_token_version_mismatch"));
+        order.push((judge(true, None, named), "invalid_exact_evm_token_version_mismatch"));
         let silent = |balance: Option<u64>| {
             let balance = balance.map(U256::from);
             move |answer: &mut Answer| answer.diagnosis = Some(Diagnosis { balance, ..Diagnosis::default() })
         };
-        order.push((judge(true, false, silent(Some(999))), "invalid_exact_evm_insufficient_balance"));
-        for other in [judge(true, false, silent(Some(1000))), judge(true, false, silent(None))] {
+        order.push((judge(true, None, silent(Some(999))), "invalid_exact_evm_insufficient_balance"));
+        for other in [judge(true, None, silent(Some(1000))), judge(true, None, silent(None))] {
             order.push((other, "invalid_exact_evm_transaction_simulation_failed"));
         }
-        order.push((judge(true, false, |answer| answer.ran = true), "invalid_exact_evm_transaction_simulation_failed"));
+        order.push((judge(true, None, |answer| answer.ran = true), "invalid_exact_evm_transaction_simulation_failed"));
         for (refused, code) in order {
             assert_eq!(refused, Err(code.to_owned()));
         }
-        assert_eq!(judge(true, false, |answer| answer.moved = true), Ok(()));
+        assert_eq!(judge(true, None, |answer| answer.moved = true), Ok(()));
     }
 
     #[test]
@@ -134,9 +144,19 @@ mod tests {
                 answer.moved = true;
             }
         };
-        assert_eq!(judge(true, false, coded(false)), Err("invalid_exact_evm_signature".to_owned()));
-        assert_eq!(judge(false, false, coded(true)), Ok(()));
+        assert_eq!(judge(true, None, coded(false)), Err("invalid_exact_evm_signature".to_owned()));
+        assert_eq!(judge(false, None, coded(true)), Ok(()));
+        assert_eq!(judge(false, Some(true), |_| ()), Err("smart_wallet_deployment_failed".to_owned()));
+        let made = |confirmed: bool| {
+            move |answer: &mut Answer| {
+                answer.deployed = true;
+                answer.confirmed = confirmed;
+                answer.moved = true;
+            }
+        };
+        assert_eq!(judge(false, Some(true), made(false)), Err("invalid_exact_evm_signature".to_owned()));
+        assert_eq!(judge(false, Some(true), made(true)), Ok(()));
         // A wrapper whose wallet exists by now is opened, and its factory never called.
-        assert_eq!(judge(false, true, coded(true)), Ok(()));
+        assert_eq!(judge(false, Some(false), coded(true)), Ok(()));
     }
 }

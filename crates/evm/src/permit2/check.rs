@@ -96,7 +96,7 @@ fn examine(
     }
 
     let digest = permit.digest(chain);
-    let signature = Received::parse(view.signature).filter(|signature| !signature.wrapped);
+    let signature = Received::parse(view.signature).filter(|signature| signature.deployment.is_none());
     let Some(signature) = signature else {
         let why = "the signature is no hexadecimal text of one, or is wrapped (EIP-6492), which Permit2 cannot read";
         return refuse(codes::PERMIT2_SIGNATURE, why);

@@ -11,6 +11,7 @@ mod settle;
 mod sign;
 mod types;
 mod verify;
+mod within;
 
 pub(crate) use contracts::{PERMIT2, Permit, Permit2612, hash_words};
 pub(crate) use prove::PermitExpect;

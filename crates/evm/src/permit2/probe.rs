@@ -33,9 +33,14 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The call that asks it. A permit of `upto` binds who calls the proxy, so there the probe runs as the code of that
-    /// account, for the length of this call.
+    /// The call that asks it now.
     pub(super) fn call(&self) -> Call {
+        self.call_at("latest")
+    }
+
+    /// The call that asks it as of a block or a tag. A permit of `upto` binds who calls the proxy, so there the probe runs as the code of that
+    /// account, for the length of this call.
+    pub(super) fn call_at(&self, block: &str) -> Call {
         let permit = self.permit;
         let wallet =
             Wallet::isValidSignatureCall { digest: *self.digest, signature: self.signature.clone() }.abi_encode();
@@ -63,12 +68,12 @@ impl Question<'_> {
         }
         let gas = U64::from(self.gas.saturating_mul(2).saturating_add(FRAME_GAS));
         match permit.facilitator {
-            None => Call::new("eth_call", &(json!({ "data": data, "gas": gas }), "latest")),
+            None => Call::new("eth_call", &(json!({ "data": data, "gas": gas }), block)),
             Some(at) => {
                 let code = json!({ at.to_string(): { "code": data } });
                 // From nobody: an account with code may not be a sender everywhere.
                 let call = json!({ "from": Address::ZERO, "to": at, "gas": gas });
-                Call::new("eth_call", &(call, "latest", code))
+                Call::new("eth_call", &(call, block, code))
             }
         }
     }

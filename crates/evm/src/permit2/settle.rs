@@ -31,7 +31,7 @@ impl Permits<'_> {
     }
 
     /// What the local checks found; they are done now where they were not.
-    fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
+    pub(super) fn examined<'v>(&self, view: &'v PermitView<'_>) -> Result<&'v Examined, Rejected> {
         if view.examined.get().is_none() {
             self.check(view, self.network.now())?;
         }
@@ -40,7 +40,7 @@ impl Permits<'_> {
     }
 
     /// Asks the chain, in one round trip.
-    pub(crate) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
+    pub(super) async fn verify(&self, view: &PermitView<'_>) -> Result<Verified> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         if word_of(view.charge()) != examined.permit.amount {
@@ -51,7 +51,7 @@ impl Permits<'_> {
         Ok(Verified::new(view.payer()))
     }
 
-    pub(crate) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
+    pub(super) async fn settle(&self, view: &PermitView<'_>, cx: &SettleContext) -> Result<Outcome> {
         let chain = self.network.chain()?;
         let examined = self.examined(view)?;
         let charge = view.charge();
@@ -103,14 +103,14 @@ async fn would_settle(chain: &Chain, examined: &Examined) -> Result<()> {
 }
 
 /// A question, with all that goes into it.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     chain: &'a Chain,
     examined: &'a Examined,
-    question: Question<'a>,
+    pub(super) question: Question<'a>,
 }
 
 impl<'a> Asked<'a> {
-    fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
+    pub(super) fn new(chain: &'a Chain, examined: &'a Examined, amount: U256) -> Self {
         let question = Question {
             permit: &examined.permit,
             digest: &examined.digest,

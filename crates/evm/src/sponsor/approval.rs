@@ -4,7 +4,7 @@ use super::{is_address, is_hex, is_number, is_version, text};
 use crate::address::parse_address;
 use crate::codes;
 use crate::permit2::{PERMIT2, Permit};
-use alloy::consensus::transaction::SignerRecoverable as _;
+use crate::signature::Ecdsa;
 use alloy::consensus::{Transaction as _, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718 as _;
 use alloy::primitives::{Address, B256, Bytes, U256};
@@ -67,17 +67,25 @@ pub(super) fn check(info: &Object, permit: &Permit, chain: u64) -> Result<Approv
     if call.spender != PERMIT2 {
         return refuse(codes::APPROVAL_TX_SPENDER, "the approval's transaction must approve Permit2");
     }
-    let signer: Result<Address, _> = transaction.recover_signer();
-    match signer {
-        Err(_) => return refuse(codes::APPROVAL_SIGNATURE, "the approval's transaction has no good signature"),
-        Ok(signer) if signer != permit.owner => {
+    match signer(&transaction) {
+        None => return refuse(codes::APPROVAL_SIGNATURE, "the approval's transaction has no good signature"),
+        Some(signer) if signer != permit.owner => {
             return refuse(codes::APPROVAL_SIGNER, "the approval's transaction must be the payer's");
         }
-        Ok(_) => {}
+        Some(_) => {}
     }
     let gas = U256::from(transaction.gas_limit()).saturating_mul(U256::from(transaction.max_fee_per_gas()));
     let cost = gas.saturating_add(transaction.value());
     Ok(Approval { raw, hash: *transaction.tx_hash(), nonce: transaction.nonce(), cost })
+}
+
+/// Who signed a transaction. By the C library, which takes a fifth of the time that alloy's own recovery does; nodes take
+/// a low s alone, too.
+fn signer(transaction: &TxEnvelope) -> Option<Address> {
+    let signature = transaction.signature();
+    let v = [27 + u8::from(signature.v())];
+    let bytes = [&signature.r().to_be_bytes::<32>()[..], &signature.s().to_be_bytes::<32>(), &v].concat();
+    Ecdsa::parse(&bytes)?.recover(&transaction.signature_hash())
 }
 
 /// Reads a transaction of a kind that does nothing but call.

@@ -7,10 +7,13 @@ mod approval;
 mod client;
 mod declare;
 mod permit;
+mod quota;
 
 pub(crate) use approval::Approval;
 pub use client::{Eip2612Client, Erc20ApprovalClient, PayerConfig, SponsorConfig};
 pub use declare::{Eip2612Server, Erc20ApprovalServer};
+pub(crate) use permit::PERMIT_TYPE;
+pub(crate) use quota::{ALLOWED, Allowed, Quota};
 
 use crate::permit2::{Permit, Permit2612};
 use serde_json::Value;
@@ -32,6 +35,13 @@ pub(crate) enum Sponsor {
     Permit(Permit2612),
     /// By a transaction of the payer that is sent before.
     Approval(Approval),
+}
+
+impl Sponsor {
+    /// Whether there is anything to sponsor.
+    pub(crate) fn pays(&self) -> bool {
+        !matches!(self, Self::None)
+    }
 }
 
 /// What a payment carries to give Permit2 its allowance, checked without asking the chain. `now` is in Unix seconds.

@@ -13,7 +13,7 @@ pub(super) const MEMBERS: &[&str] =
     &["from", "asset", "spender", "amount", "nonce", "deadline", "signature", "version"];
 
 /// Hash of `Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)`.
-const PERMIT_TYPE: B256 = b256!("6e71edae12b1b97f4d1f60370fef10105fa2faae0126114a169c64845d6126c9");
+pub(crate) const PERMIT_TYPE: B256 = b256!("6e71edae12b1b97f4d1f60370fef10105fa2faae0126114a169c64845d6126c9");
 
 /// Checks a permit in the specification's order. Whether the token takes it, the simulation shows.
 pub(super) fn check(info: &Object, permit: &Permit, now: u64) -> Result<Permit2612, Rejected> {

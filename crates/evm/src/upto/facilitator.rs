@@ -56,11 +56,11 @@ impl SchemeFacilitator for UptoFacilitator {
     }
 
     async fn verify(&self, payment: &Payment<'_, Upto>) -> Result<Verified> {
-        self.permits().verify(&PermitView::upto(payment)).await
+        self.permits().verify_within(&PermitView::upto(payment)).await
     }
 
     async fn settle(&self, payment: &Payment<'_, Upto>, cx: &SettleContext) -> Result<Outcome> {
-        self.permits().settle(&PermitView::upto(payment), cx).await
+        self.permits().settle_within(&PermitView::upto(payment), cx).await
     }
 }
 

@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod erc6492;
 mod http;
+mod inspect;
 mod lane;
 mod permit2;
 mod plugin;
 mod reconcile;
+mod reverts;
 mod settle;
+mod sign_in;
 mod support;
 mod verify;

@@ -1,6 +1,8 @@
 //! Permit2 in both schemes: the flows recorded from the reference implementation, and each row of the security page.
 
 mod golden;
+mod quota;
+mod reverts;
 mod sponsor;
 mod upto;
 
@@ -351,7 +353,7 @@ async fn a_voided_permit_is_not_credited_with_an_equal_payment() {
     world.waiting(3).await;
     world.devnet.mine();
     let refusal = released(first.await.unwrap());
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "permit2_invalid_nonce");
     assert!(refusal.message.unwrap().contains("invalidated"));
     settled(second.await.unwrap());
     assert_eq!(world.earned(), U256::from(1000));

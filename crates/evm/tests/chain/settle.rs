@@ -19,7 +19,7 @@ alloy::sol! {
 }
 
 /// Tips that put a meddler's transaction before the facilitator's.
-const BRIBE: u128 = 1_000_000_000;
+pub(crate) const BRIBE: u128 = 1_000_000_000;
 
 /// Carries a payment out in somebody else's name, before the facilitator does.
 async fn front_run(world: &World, payment: &Pay, by: &DevAccount) -> B256 {
@@ -44,7 +44,7 @@ async fn front_run(world: &World, payment: &Pay, by: &DevAccount) -> B256 {
 }
 
 /// Moves a payer's tokens away before the facilitator's transaction.
-async fn drain(world: &World, payment: &Pay) {
+pub(crate) async fn drain(world: &World, payment: &Pay) {
     let token = TestUsd::new(payment.asset, world.devnet.provider_of(&CLIENT));
     let all = world.devnet.balance_of(payment.asset, CLIENT.address).unwrap();
     let call =
@@ -168,7 +168,7 @@ async fn a_payer_who_cancels_first_has_not_paid() {
     world.waiting(2).await;
     world.devnet.mine();
     let refusal = released(settling.await.unwrap());
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_nonce_already_used");
     assert_eq!(refusal.transaction, Some(world.ledger.signed()[0].hash.clone()));
     assert_eq!(world.earned(), U256::ZERO);
 }
@@ -183,7 +183,7 @@ async fn the_nonce_used_for_another_payment_has_not_paid() {
     world.waiting(2).await;
     world.devnet.mine();
     let refusal = released(settling.await.unwrap());
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_nonce_already_used");
     assert_eq!(world.earned(), U256::ZERO);
 }
 
@@ -196,7 +196,7 @@ async fn a_reverted_transaction_releases_the_claim_with_its_hash() {
     world.waiting(2).await;
     world.devnet.mine();
     let refusal = released(settling.await.unwrap());
-    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_transaction_failed");
+    assert_eq!(refusal.code.as_str(), "invalid_exact_evm_insufficient_balance");
     assert_eq!(refusal.transaction, Some(world.ledger.signed()[0].hash.clone()));
     assert_eq!(refusal.payer.as_deref(), Some("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"));
 }

@@ -1,7 +1,6 @@
 //! A chain, a facilitator on it, and payments of every kind.
 
-use alloy::primitives::{Address, B256, Bytes, U256, hex};
-use alloy::sol_types::{Eip712Domain, SolStruct as _, SolValue as _};
+use alloy::primitives::{Address, B256, U256, hex};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
@@ -14,22 +13,11 @@ use tollway_core::{
 };
 use tollway_devnet::accounts::{CLIENT, DevAccount, FACILITATOR, PAY_TO};
 use tollway_devnet::contracts::addresses::USDC;
-use tollway_devnet::{Devnet, DevnetBuilder, Mining};
+use tollway_devnet::{Devnet, DevnetBuilder, Mining, Transfer};
 use tollway_evm::{Evm, EvmBuilder, ExactFacilitator, LocalKey};
 
 /// When everything begins.
 pub(crate) const NOW: u64 = 1_800_000_000;
-
-alloy::sol! {
-    struct TransferWithAuthorization {
-        address from;
-        address to;
-        uint256 value;
-        uint256 validAfter;
-        uint256 validBefore;
-        bytes32 nonce;
-    }
-}
 
 /// A clock that goes when it is told to.
 #[derive(Debug)]
@@ -240,28 +228,20 @@ impl Pay {
     }
 
     pub(crate) fn digest(&self) -> B256 {
-        let domain = Eip712Domain::new(
-            Some(self.name.clone().into()),
-            Some(self.version.clone().into()),
-            Some(U256::from(84532)),
-            Some(self.asset),
-            None,
-        );
-        TransferWithAuthorization {
+        let transfer = Transfer {
             from: self.from,
             to: self.to,
             value: U256::from(self.value),
-            validAfter: U256::from(self.valid_after),
-            validBefore: U256::from(self.valid_before),
+            valid_after: U256::from(self.valid_after),
+            valid_before: U256::from(self.valid_before),
             nonce: self.nonce,
-        }
-        .eip712_signing_hash(&domain)
+        };
+        transfer.digest(84532, self.asset, &self.name, &self.version)
     }
 
     /// `r ‖ s ‖ v` of the signer.
     pub(crate) fn ecdsa(&self) -> Vec<u8> {
-        use alloy::signers::SignerSync as _;
-        self.signer.signer().sign_hash_sync(&self.digest()).unwrap().as_bytes().to_vec()
+        self.signer.sign(&self.digest()).to_vec()
     }
 
     pub(crate) fn signature(&self) -> Vec<u8> {
@@ -270,9 +250,7 @@ impl Pay {
 
     /// The same with its signature in a wrapper of EIP-6492.
     pub(crate) fn wrapped(self, factory: Address, call: &[u8]) -> Self {
-        let inner = Bytes::from(self.signature());
-        let body = (factory, Bytes::copy_from_slice(call), inner).abi_encode_params();
-        let signature = Some([body, [0x64, 0x92].repeat(16)].concat());
+        let signature = Some(tollway_devnet::wrapped(factory, call, &self.signature()));
         Self { signature, ..self }
     }
 

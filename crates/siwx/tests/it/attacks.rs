@@ -36,8 +36,11 @@ async fn an_unissued_nonce_opens_nothing() {
     let sessions = tollway_siwx::Sessions::builder().clock(clock.clone()).build().unwrap();
     let server = Shop::builder(ORIGIN, &clock, &sessions).facilitator(shop.facilitator.clone());
     let other = Shop { server: server.route(route("GET /report", hour())).build().await.unwrap(), sessions, ..shop };
-    let proof = resigned(resealed(other.proof(&alice, "/report").await), "alice").await;
-    assert_eq!(other.show("/report", &proof).await, None);
+    assert_eq!(alice.visit(&other, "/report").await, Visit::Paid);
+    let proof = other.proof(&alice, "/report").await;
+    let foreign = resigned(resealed(proof.clone()), "alice").await;
+    assert_eq!(other.show("/report", &foreign).await, None);
+    assert!(other.show("/report", &proof).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

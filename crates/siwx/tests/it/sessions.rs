@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tollway_core::{Amount, AssetAmount, Price};
 use tollway_roles::{Admission, Route, Way};
 use tollway_siwx::{Left, Scope};
-use tollway_testkit::COIN;
 
 #[tokio::test]
 async fn pay_once_come_back_free_until_it_ends() {

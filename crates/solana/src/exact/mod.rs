@@ -43,8 +43,12 @@ impl Scheme for Exact {
     type Payload = Payload;
     type Extra = Extra;
 
-    /// A transaction carries no time, so the claim has no `dead_after`: it ends some 150 blocks after its blockhash,
-    /// and how long a block takes is up to the network.
+    /// A transaction carries no time, so the claim has no `dead_after`: it ends 150 blocks after its blockhash, and how
+    /// long a block takes is up to the network. No number of seconds is a sound bound. Blockhashes age by blocks, so a
+    /// network that stands still, as it has for most of a day, takes afterwards what was signed before; and whoever
+    /// acts on `dead_after` takes it for certain. What has to be certain is asked of the chain (see `expiry.rs`). A store
+    /// may all the same forget what was *settled*, minutes later: the network runs a message once, and verification
+    /// refuses it from then on.
     fn claim(payment: &Payment<'_, Self>) -> Result<Claim, Rejected> {
         let transaction = payment.payload.decoded().map_err(|why| {
             // What the specification checks before the transaction is refused before it here as well.
@@ -134,8 +138,7 @@ mod tests {
 
     #[test]
     fn hints_are_not_matched_and_the_fee_payer_is() {
-        let golden: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/vectors/requirement-matching.json")).unwrap();
+        let golden = tollway_testkit::golden::vectors::requirement_matching();
         let read = |value: &serde_json::Value| serde_json::from_value(value.clone()).unwrap();
         let cases = golden["svm"]["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 4);

@@ -36,7 +36,7 @@ pub(super) async fn settle(
 #[cfg(test)]
 mod tests {
     use crate::programs::TOKEN;
-    use crate::test::{Script, facilitator_over, golden_bytes, golden_flow, golden_offer, golden_payment, simulated};
+    use crate::test::{Script, facilitator_over, golden_bytes, golden_offer, golden_payment, simulated};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use serde_json::{Value, json};
@@ -47,6 +47,7 @@ mod tests {
         Taken, Ticket,
     };
     use tollway_roles::MemoryLedger;
+    use tollway_testkit::golden;
 
     fn node() -> Script {
         let script = Script::default();
@@ -82,7 +83,7 @@ mod tests {
             let Ok(Outcome::Settled(settled)) = settle(&script, flow, Arc::<MemoryLedger>::default()).await else {
                 panic!("{flow} does not settle")
             };
-            let recorded = &golden_flow(flow)["facilitator"][1]["response"]["body"];
+            let recorded = &golden::flow(flow)["facilitator"][1]["response"]["body"];
             assert_eq!(settled.transaction, recorded["transaction"].as_str().unwrap());
             assert_eq!(settled.payer.as_deref(), recorded["payer"].as_str());
             assert_eq!(script.total(), 3, "simulate, send, one look");

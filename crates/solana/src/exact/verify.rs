@@ -218,14 +218,15 @@ mod tests {
     use crate::message::Transaction;
     use crate::programs::{TOKEN, TOKEN_2022};
     use crate::test::{
-        Script, account_json, block_on, extension, facilitator_over, golden_bytes, golden_flow, golden_offer,
-        golden_payment, mint_data, simulated,
+        Script, account_json, block_on, extension, facilitator_over, golden_bytes, golden_offer, golden_payment,
+        mint_data, simulated,
     };
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use serde_json::json;
     use tollway_core::erased::FacilitatorDyn;
     use tollway_core::{ErrorCode, PaymentRequirements, Verified};
+    use tollway_testkit::golden;
 
     /// A node that finds the payment good, and tells the token's mint.
     fn node(program: Pubkey, extensions: Vec<(u16, Vec<u8>)>) -> Script {
@@ -292,7 +293,7 @@ mod tests {
             let sent = Transaction::decode(bytes.clone()).unwrap();
             assert!(sent.signatures().all(|(key, signature)| crate::signer::is_good(&signature, &key, sent.message())));
             let first = solana_signature::Signature::from(sent.signatures().next().unwrap().1).to_string();
-            let settled = &golden_flow("exact-svm")["facilitator"][1]["response"]["body"]["transaction"];
+            let settled = &golden::flow("exact-svm")["facilitator"][1]["response"]["body"]["transaction"];
             assert_eq!(first, settled.as_str().unwrap());
             assert_eq!(bytes[65..], golden_bytes("exact-svm")[65..]);
             Ok(simulated(params, TOKEN, &[], 1000))

@@ -60,8 +60,7 @@ pub fn token_account(owner: Pubkey, mint: Pubkey, program: Pubkey) -> Pubkey {
 
 /// The recorded requests of a flow: payment and offer.
 pub fn golden(name: &str) -> (PaymentPayload, PaymentRequirements) {
-    let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let flow: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let flow = tollway_testkit::golden::flow(name);
     let body = &flow["facilitator"][0]["request"]["body"];
     let read = |member: &str| body[member].clone();
     (

@@ -2,6 +2,7 @@
 
 mod broken_ledgers;
 mod broken_plugins;
+mod broken_sessions;
 mod chain;
 mod facilitator;
 mod golden;

@@ -3,7 +3,8 @@
 use crate::world::{Answer, World};
 use serde_json::{Value, json};
 use tollway::http::header;
-use tollway_devnet::accounts::{CLIENT, POOR};
+use tollway_devnet::accounts::{CLIENT, NO_ALLOWANCE, POOR};
+use tollway_devnet::contracts::addresses::{PERMIT2, USDC};
 use tollway_testkit::FakeClock;
 
 const PATH: &str = "/evm/eip3009";
@@ -247,6 +248,17 @@ async fn row_16_a_poor_payer_has_insufficient_funds() {
     let answer = world.present(PATH, &payment).await;
     assert_eq!((answer.status, answer.error().as_str()), (402, "invalid_exact_evm_insufficient_balance"));
     assert_eq!(world.paid_to_payee(), 0);
+}
+
+#[tokio::test]
+async fn row_17_without_an_allowance_for_permit2_412_is_answered() {
+    let world = World::at(FakeClock::START).await;
+    let payment = world.signed_by(NO_ALLOWANCE, "/evm/permit2").await;
+    let answer = world.present("/evm/permit2", &payment).await;
+    assert_eq!((answer.status, answer.error().as_str()), (412, "permit2_allowance_required"));
+    assert_eq!(world.paid_to_payee(), 0);
+    world.devnet.set_allowance(USDC, NO_ALLOWANCE.address, PERMIT2, "1000".parse().unwrap());
+    assert_eq!(world.present("/evm/permit2", &payment).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -11,9 +11,10 @@ use tokio::net::TcpListener;
 use tollway::core::{AssetAmount, Price, SettleResponse};
 use tollway::evm::LocalKey;
 use tollway::http::{self, PaymentLayer, RemoteFacilitator, header};
+use tollway::roles::facilitator::LocalFacilitatorBuilder;
 use tollway::roles::server::Charge;
 use tollway::{Amount, LocalFacilitator, PaymentClient, ResourceServer, Route, Way};
-use tollway_devnet::contracts::addresses::{PLAIN, USDC};
+use tollway_devnet::contracts::addresses::{PLAIN, USDC, WALLET_1271_FACTORY};
 use tollway_devnet::{Devnet, accounts};
 use tollway_testkit::FakeClock;
 
@@ -64,7 +65,7 @@ impl Answer {
     }
 }
 
-async fn serve(app: Router) -> String {
+pub(crate) async fn serve(app: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -74,6 +75,14 @@ async fn serve(app: Router) -> String {
 impl World {
     /// Everything at that hour.
     pub(crate) async fn at(now: u64) -> Self {
+        let (clock, devnet, engine) = Self::chain(now).await;
+        let facilitator = serve(http::facilitator_router(Arc::new(engine.build().await.unwrap()))).await;
+        let server = serve(Self::paid_app(&facilitator, clock.clone()).await).await;
+        Self { clock, devnet, facilitator, server }
+    }
+
+    /// The chain at that hour, and a facilitator on it, to which more can be added.
+    pub(crate) async fn chain(now: u64) -> (Arc<FakeClock>, Devnet, LocalFacilitatorBuilder) {
         http::install_crypto();
         let clock = FakeClock::at(now);
         let time = clock.clone();
@@ -82,16 +91,11 @@ impl World {
         let key = LocalKey::from_hex(&accounts::FACILITATOR.private_key().to_string()).unwrap();
         let engine = LocalFacilitator::builder()
             .clock(clock.clone())
-            .network(NETWORK, json!({ "rpc": rpc.url(), "blockTimeMs": 20 }))
-            .signer(NETWORK, Arc::new(key))
-            .build()
-            .await
-            .unwrap();
+            .network(NETWORK, json!({ "rpc": rpc.url(), "blockTimeMs": 20, "erc6492Factories": [WALLET_1271_FACTORY] }))
+            .signer(NETWORK, Arc::new(key));
         // The chain lives for as long as the process: its handle would stop it when the test's world is moved.
         std::mem::forget(rpc);
-        let facilitator = serve(http::facilitator_router(Arc::new(engine))).await;
-        let server = serve(Self::paid_app(&facilitator, clock.clone()).await).await;
-        Self { clock, devnet, facilitator, server }
+        (clock, devnet, engine)
     }
 
     /// A second server for the same facilitator, with books of its own.

@@ -30,7 +30,11 @@ fn challenge(offer: &PaymentRequirements) -> PaymentRequired {
 }
 
 /// A payment with all that its client adds.
-async fn enriched(world: &World, payer: &DevAccount, asset: Address) -> (PaymentPayload, PaymentRequirements) {
+pub(super) async fn enriched(
+    world: &World,
+    payer: &DevAccount,
+    asset: Address,
+) -> (PaymentPayload, PaymentRequirements) {
     let offer = offer(world, asset);
     let required = challenge(&offer);
     let client = ExactClient::new(world.evm.clone(), key(payer)).unwrap();
