@@ -5,16 +5,29 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
     ("tollway-solana", &["tollway-core"]),
     ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
+    // Its clients and its prober speak HTTP; stores take it without.
+    ("tollway-discovery", &["tollway-core", "tollway-roles", "tollway-http"]),
     ("tollway-devnet", &[]),
-    ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx"]),
-    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-siwx", "tollway-http"]),
+    ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx", "tollway-discovery"]),
+    (
+        "tollway",
+        &[
+            "tollway-core",
+            "tollway-roles",
+            "tollway-evm",
+            "tollway-solana",
+            "tollway-siwx",
+            "tollway-http",
+            "tollway-discovery",
+        ],
+    ),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),

@@ -54,10 +54,8 @@ impl Declaration {
                 (None, Some(Value::Object(_))) => members["example"] = json!({ "type": "object" }),
                 _ => {}
             }
-            properties.insert(
-                "output".to_owned(),
-                json!({ "type": "object", "properties": members, "required": ["type"] }),
-            );
+            properties
+                .insert("output".to_owned(), json!({ "type": "object", "properties": members, "required": ["type"] }));
         }
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -93,7 +91,9 @@ fn http(listing: &Listing, verb: Option<String>, template: Option<&Template>) ->
     let with_body = match method.as_str() {
         method if QUERY.contains(&method) => false,
         method if BODY.contains(&method) => true,
-        other => return Err(format!("{other} cannot be listed; listed are {} and {}", QUERY.join(", "), BODY.join(", "))),
+        other => {
+            return Err(format!("{other} cannot be listed; listed are {} and {}", QUERY.join(", "), BODY.join(", ")));
+        }
     };
     let mut info = json!({ "type": "http", "method": method });
     let mut properties = json!({
@@ -191,7 +191,11 @@ mod tests {
             ("GET /x", json!({ "method": "PUT" }), "leave `method` out"),
             ("OPTIONS /x", json!({}), "cannot be listed"),
             ("GET /x", json!({ "path": {} }), "/users/:id"),
-            ("GET /x", json!({ "query": { "example": { "a": 1 }, "schema": { "properties": { "a": { "type": "string" } } } } }), "make the examples fit"),
+            (
+                "GET /x",
+                json!({ "query": { "example": { "a": 1 }, "schema": { "properties": { "a": { "type": "string" } } } } }),
+                "make the examples fit",
+            ),
             ("GET /x", json!({ "query": { "schema": { "$ref": "https://evil.test/schema" } } }), "nothing is fetched"),
         ] {
             let why = declared(pattern, listing).unwrap_err();

@@ -116,13 +116,11 @@ pub(crate) fn fits(value: &Value, nodes: &mut usize, bytes: &mut usize) -> bool 
     match value {
         Value::String(text) => take(text.len()),
         Value::Array(entries) => entries.iter().all(|entry| fits(entry, nodes, bytes)),
-        Value::Object(members) => {
-            members.iter().all(|(name, member)| {
-                let Some(left) = bytes.checked_sub(name.len()) else { return false };
-                *bytes = left;
-                fits(member, nodes, bytes)
-            })
-        }
+        Value::Object(members) => members.iter().all(|(name, member)| {
+            let Some(left) = bytes.checked_sub(name.len()) else { return false };
+            *bytes = left;
+            fits(member, nodes, bytes)
+        }),
         _ => true,
     }
 }

@@ -138,9 +138,8 @@ impl Inspector {
         let url: Url = url.parse().map_err(|_| format!("`{url}` is no URL; write https://api.example.com/report"))?;
         let verb = method.parse().map_err(|_| format!("`{method}` is no verb"))?;
         let response = self.http.request(verb, url.clone()).send().await;
-        let mut response = response.map_err(|why| {
-            format!("{url} does not answer ({}); check the URL and that it runs", why.without_url())
-        })?;
+        let mut response = response
+            .map_err(|why| format!("{url} does not answer ({}); check the URL and that it runs", why.without_url()))?;
         let mut report = Report {
             url: url.to_string(),
             method: method.to_owned(),
@@ -195,11 +194,9 @@ impl Inspector {
                 format!("it redirects to {}", one_line(location.unwrap_or("somewhere"), 200)),
                 "sell the URL that answers; a payment follows no redirect",
             ),
-            404 | 405 => (
-                "no_route",
-                format!("it answers {}", report.status),
-                "check the path, and the verb (--method POST)",
-            ),
+            404 | 405 => {
+                ("no_route", format!("it answers {}", report.status), "check the path, and the verb (--method POST)")
+            }
             500..=599 => (
                 "server_error",
                 format!("it answers {}", report.status),
@@ -243,7 +240,12 @@ impl Inspector {
             report.find(Severity::Warning, "resource_info", why, "keep to the limit; catalogues drop what breaks it");
         }
         if resource.description.as_deref().is_none_or(str::is_empty) {
-            report.find(Severity::Note, "no_description", "nothing says what is sold", "describe the route in one line");
+            report.find(
+                Severity::Note,
+                "no_description",
+                "nothing says what is sold",
+                "describe the route in one line",
+            );
         }
         let empty = Object::new();
         let extensions = required.extensions.as_ref().unwrap_or(&empty);
@@ -255,7 +257,8 @@ impl Inspector {
             report.payable |= seen.payable;
             report.offers.push(seen);
         }
-        let kind = |offer: &PaymentRequirements| (offer.scheme.clone(), offer.network.clone(), offer.asset.to_lowercase());
+        let kind =
+            |offer: &PaymentRequirements| (offer.scheme.clone(), offer.network.clone(), offer.asset.to_lowercase());
         let mut kinds: Vec<_> = required.accepts.iter().map(kind).collect();
         kinds.sort();
         if kinds.windows(2).any(|two| two[0] == two[1]) {
@@ -267,7 +270,12 @@ impl Inspector {
             );
         }
         if required.accepts.is_empty() && report.session.is_none() {
-            report.find(Severity::Error, "no_offer", "there is no way to pay", "configure `accepts`, and check /supported of the facilitator");
+            report.find(
+                Severity::Error,
+                "no_offer",
+                "there is no way to pay",
+                "configure `accepts`, and check /supported of the facilitator",
+            );
         }
     }
 
@@ -285,7 +293,12 @@ impl Inspector {
             ),
             (Some(network), known) => {
                 if let Err(why) = network.canonical(&offer.pay_to) {
-                    report.find(Severity::Error, "pay_to", format!("{at}: payTo is no address: {}", why.code), "configure the recipient's address");
+                    report.find(
+                        Severity::Error,
+                        "pay_to",
+                        format!("{at}: payTo is no address: {}", why.code),
+                        "configure the recipient's address",
+                    );
                 }
                 match known {
                     None => report.find(
@@ -297,7 +310,8 @@ impl Inspector {
                     Some((asset, _)) => {
                         let own = offer.extra.clone().unwrap_or_default();
                         // Where a scheme signs by other means, it says so in a member of its own.
-                        let wrong = asset.extra.iter().find(|(name, value)| own.get(*name).is_some_and(|own| own != *value));
+                        let wrong =
+                            asset.extra.iter().find(|(name, value)| own.get(*name).is_some_and(|own| own != *value));
                         if let Some((name, value)) = wrong {
                             report.find(
                                 Severity::Error,
@@ -311,7 +325,12 @@ impl Inspector {
             }
         }
         if offer.amount.is_zero() {
-            report.find(Severity::Warning, "nothing", format!("{at}: it asks for nothing"), "give a price, or leave the route free");
+            report.find(
+                Severity::Warning,
+                "nothing",
+                format!("{at}: it asks for nothing"),
+                "give a price, or leave the route free",
+            );
         }
         if price.is_some_and(|price| price > MOST) {
             report.find(
@@ -359,7 +378,8 @@ impl Inspector {
 fn challenge(report: &mut Report, headers: &reqwest::header::HeaderMap, body: &[u8]) -> Option<PaymentRequired> {
     let mut values = headers.get_all(PAYMENT_REQUIRED).iter();
     let Some(value) = values.next() else {
-        let version = json::from_slice::<Value>(body).ok().and_then(|body| body.get("x402Version").and_then(Value::as_u64));
+        let version =
+            json::from_slice::<Value>(body).ok().and_then(|body| body.get("x402Version").and_then(Value::as_u64));
         match version {
             Some(1) => report.find(
                 Severity::Error,
@@ -409,7 +429,12 @@ fn judge_bazaar(report: &mut Report, url: &Url, extensions: &Object) {
         ),
         Some(declaration) => {
             if let Err(why) = declared::read(declaration, url) {
-                report.find(Severity::Error, "bad_listing", format!("catalogues refuse it: {why}"), "mend what the route's section `discovery` says");
+                report.find(
+                    Severity::Error,
+                    "bad_listing",
+                    format!("catalogues refuse it: {why}"),
+                    "mend what the route's section `discovery` says",
+                );
             }
         }
     }
@@ -421,7 +446,8 @@ fn judge_session(report: &mut Report, extensions: &Object, alone: bool) {
     let info = declared.get("info");
     let member = |name: &str| info.and_then(|info| info.get(name)).and_then(Value::as_str);
     let chains = declared.get("supportedChains").and_then(Value::as_array).into_iter().flatten().take(32);
-    let chains: Vec<_> = chains.filter_map(|chain| chain.get("chainId").and_then(Value::as_str)).map(|id| one_line(id, 64)).collect();
+    let chains: Vec<_> =
+        chains.filter_map(|chain| chain.get("chainId").and_then(Value::as_str)).map(|id| one_line(id, 64)).collect();
     report.session = Some(serde_json::json!({
         "statement": member("statement").map(|text| one_line(text, 200)),
         "expirationTime": member("expirationTime").map(|text| one_line(text, 40)),

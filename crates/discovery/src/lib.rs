@@ -40,16 +40,13 @@ pub use text::words;
 use tollway_core::Plugin;
 
 /// The extension `bazaar` for servers (route key `discovery`) and for facilitators, and a catalogue in memory.
-pub const PLUGIN: Plugin = Plugin::new(
-    "tollway-discovery",
-    "Discovery: services describe themselves, facilitators list them",
-    |registrar| {
+pub const PLUGIN: Plugin =
+    Plugin::new("tollway-discovery", "Discovery: services describe themselves, facilitators list them", |registrar| {
         registrar
             .server_extension::<Bazaar>(BAZAAR, ROUTE_KEY)
             .store::<MemoryCatalogue, SharedCatalogue>("catalogue/memory");
         #[cfg(feature = "http")]
         registrar.facilitator_extension::<Catalogue>(BAZAAR);
-    },
-);
+    });
 
 tollway_core::register!(PLUGIN);

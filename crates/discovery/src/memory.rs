@@ -122,8 +122,11 @@ impl CatalogueStore for MemoryCatalogue {
                 number
             }
             None => {
-                let full = |counts: &HashMap<String, usize>, key: &str, most| counts.get(key).is_some_and(|n| *n >= most);
-                if full(&state.payers, &entry.payer, limits.per_payer) || full(&state.hosts, &entry.host, limits.per_host) {
+                let full =
+                    |counts: &HashMap<String, usize>, key: &str, most| counts.get(key).is_some_and(|n| *n >= most);
+                if full(&state.payers, &entry.payer, limits.per_payer)
+                    || full(&state.hosts, &entry.host, limits.per_host)
+                {
                     return Ok(Put::OverLimit);
                 }
                 state.last += 1;
@@ -196,7 +199,8 @@ impl CatalogueStore for MemoryCatalogue {
                 return Ok(Found::new(entries, last, true));
             }
             last = Some(position);
-            entries.extend(state.at(position).filter(|entry| search.filter.admits(entry)).map(|entry| (**entry).clone()));
+            entries
+                .extend(state.at(position).filter(|entry| search.filter.admits(entry)).map(|entry| (**entry).clone()));
         }
         Ok(Found::new(entries, None, false))
     }

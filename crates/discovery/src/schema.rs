@@ -10,15 +10,8 @@ const MAX_DEPTH: usize = 64;
 /// Largest a regular expression of a schema may become, in bytes.
 const MAX_PATTERN: usize = 64 * 1024;
 /// Words that name or change what references mean. Nobody needs them in a schema of one piece.
-const FOREIGN: [&str; 7] = [
-    "$id",
-    "$anchor",
-    "$dynamicRef",
-    "$dynamicAnchor",
-    "$recursiveRef",
-    "$recursiveAnchor",
-    "$vocabulary",
-];
+const FOREIGN: [&str; 7] =
+    ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"];
 
 /// Checks a value against a schema.
 ///
@@ -33,7 +26,9 @@ pub(crate) fn validate(schema: &Value, value: &Value) -> Result<(), String> {
         .should_validate_formats(false)
         .build(&closed)
         .map_err(|why| line(&format!("the schema is none: {why}")))?;
-    validator.validate(value).map_err(|why| line(&format!("info does not fit its schema at `{}`: {why}", why.instance_path())))
+    validator
+        .validate(value)
+        .map_err(|why| line(&format!("info does not fit its schema at `{}`: {why}", why.instance_path())))
 }
 
 /// The schema with local references written out, so that what it costs to check can be seen.
@@ -51,7 +46,9 @@ fn written_out(schema: &Value) -> Result<Value, String> {
 }
 
 fn copy(node: &Value, root: &Value, left: &mut usize, depth: usize) -> Result<Value, String> {
-    *left = left.checked_sub(1).ok_or_else(|| format!("the schema has more than {MAX_NODES} nodes, references written out"))?;
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| format!("the schema has more than {MAX_NODES} nodes, references written out"))?;
     if depth > MAX_DEPTH {
         return Err(format!("the schema nests deeper than {MAX_DEPTH}, references written out"));
     }
@@ -70,7 +67,8 @@ fn copy(node: &Value, root: &Value, left: &mut usize, depth: usize) -> Result<Va
                 Some(reference) => {
                     let target = reference.as_str().and_then(|text| text.strip_prefix('#'));
                     let target = target.and_then(|pointer| root.pointer(pointer));
-                    let target = target.ok_or("the schema refers to something outside of itself; nothing is fetched")?;
+                    let target =
+                        target.ok_or("the schema refers to something outside of itself; nothing is fetched")?;
                     let target = below(target, left)?;
                     if copied.is_empty() {
                         target

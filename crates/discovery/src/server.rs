@@ -26,7 +26,8 @@ impl ServerExtension for Bazaar {
     }
 
     async fn bind(&self, route: &Binding<'_>) -> Result<Option<Arc<dyn ServerExtension>>, String> {
-        let listing: Listing = serde_json::from_value(route.section.clone()).map_err(|why| format!("discovery: {why}"))?;
+        let listing: Listing =
+            serde_json::from_value(route.section.clone()).map_err(|why| format!("discovery: {why}"))?;
         let declaration = Declaration::new(&listing, route.pattern).map_err(|why| format!("discovery: {why}"))?;
         Ok(Some(Arc::new(Listed(declaration))))
     }

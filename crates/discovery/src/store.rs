@@ -33,9 +33,8 @@ impl Filter {
     /// Whether an entry is wanted. What is asked of an offer must hold for one and the same offer.
     pub fn admits(&self, entry: &Entry) -> bool {
         let same = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
-        let alike = |wanted: &Option<String>, own: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(own))
-        };
+        let alike =
+            |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(own));
         let offer = entry.accepts.iter().any(|offer| {
             same(&self.scheme, &offer.scheme)
                 && same(&self.network, offer.network.as_str())

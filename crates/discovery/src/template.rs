@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn parameters_are_read_decoded() {
         let template = Template::of("/w/:city/*").unwrap();
-        assert_eq!(json!(template.params("/w/S%C3%A3o%20Paulo/a/b").unwrap()), json!({"city": "São Paulo", "var1": "a/b"}));
+        assert_eq!(
+            json!(template.params("/w/S%C3%A3o%20Paulo/a/b").unwrap()),
+            json!({"city": "São Paulo", "var1": "a/b"})
+        );
         assert_eq!(json!(template.params("/w/Oslo").unwrap()), json!({"city": "Oslo", "var1": ""}));
         assert!(template.params("/x/Oslo").is_none());
     }

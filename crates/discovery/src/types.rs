@@ -39,7 +39,9 @@ fn example_of(schema: &Value, depth: usize) -> Value {
             members.map(|(name, member)| (name.clone(), example_of(member, depth - 1))).collect()
         }
         Some("array") => Value::Array(Vec::new()),
-        Some("integer" | "number") => schema.get("minimum").filter(|least| !least.is_null()).cloned().unwrap_or(0.into()),
+        Some("integer" | "number") => {
+            schema.get("minimum").filter(|least| !least.is_null()).cloned().unwrap_or(0.into())
+        }
         Some("boolean") => false.into(),
         Some("string") => "".into(),
         _ => Value::Null,

@@ -4,6 +4,8 @@ pub use tollway_core as core;
 pub use tollway_roles as roles;
 
 // Naming a plug-in crate is what links it: these lines register everything their features ask for.
+#[cfg(feature = "discovery")]
+pub use tollway_discovery as discovery;
 #[cfg(feature = "evm")]
 pub use tollway_evm as evm;
 #[cfg(feature = "http")]

@@ -44,12 +44,10 @@ pub(super) fn filter(query: &[(String, String)]) -> Result<Filter, Wrong> {
         Some(value) if value.len() > MAX_VALUE => Err(Wrong(format!("{name} is at most {MAX_VALUE} bytes long"))),
         value => Ok(value.map(str::to_owned)),
     };
-    let kind = parameter(query, "type").map(|name| {
-        Kind::from_name(name).ok_or_else(|| Wrong("type is http or mcp".to_owned()))
-    });
-    let max_price = parameter(query, "maxPrice").map(|price| {
-        micros(price).ok_or_else(|| Wrong("maxPrice is in dollars, such as 0.01".to_owned()))
-    });
+    let kind = parameter(query, "type")
+        .map(|name| Kind::from_name(name).ok_or_else(|| Wrong("type is http or mcp".to_owned())));
+    let max_price = parameter(query, "maxPrice")
+        .map(|price| micros(price).ok_or_else(|| Wrong("maxPrice is in dollars, such as 0.01".to_owned())));
     Ok(Filter {
         kind: kind.transpose()?,
         pay_to: text("payTo")?,
@@ -86,7 +84,10 @@ impl Catalogue {
             Ok(page) => {
                 let pagination = json!({ "limit": limit, "offset": offset, "total": page.total });
                 let items = items(&page.entries);
-                Reply::json(200, json!({ "x402Version": X402_VERSION, "items": items, "pagination": pagination }).to_string())
+                Reply::json(
+                    200,
+                    json!({ "x402Version": X402_VERSION, "items": items, "pagination": pagination }).to_string(),
+                )
             }
             Err(why) => broken(&why),
         }
@@ -94,7 +95,8 @@ impl Catalogue {
 
     pub(super) async fn search(&self, query: &[(String, String)]) -> Reply {
         let read = || {
-            let text = parameter(query, "query").ok_or_else(|| Wrong("query is missing: say what to look for".to_owned()))?;
+            let text =
+                parameter(query, "query").ok_or_else(|| Wrong("query is missing: say what to look for".to_owned()))?;
             let after = parameter(query, "cursor").map(|text| {
                 u64::from_str_radix(text, 36).map_err(|_| Wrong("cursor is none that was given out here".to_owned()))
             });

@@ -262,12 +262,7 @@ struct ResourceView<'a>(Option<&'a str>, Option<&'a str>, Option<&'a [String]>, 
 impl<'a> ResourceView<'a> {
     fn of(entry: &'a Entry) -> Self {
         let info = &entry.resource;
-        Self(
-            info.description.as_deref(),
-            info.service_name.as_deref(),
-            info.tags.as_deref(),
-            info.icon_url.as_deref(),
-        )
+        Self(info.description.as_deref(), info.service_name.as_deref(), info.tags.as_deref(), info.icon_url.as_deref())
     }
 }
 

@@ -72,7 +72,9 @@ impl Finder {
         if let Err(why) = check_url(&url, self.allow_loopback) {
             return passed(why);
         }
-        let Ok(method) = service.method.parse::<reqwest::Method>() else { return passed("its verb is none".to_owned()) };
+        let Ok(method) = service.method.parse::<reqwest::Method>() else {
+            return passed("its verb is none".to_owned());
+        };
         let client = client_with(payer.clone(), for_services(self.allow_loopback));
         let client = client.map_err(|why| FindError::Setting(why.to_string()))?;
         let plain = for_services(self.allow_loopback).redirect(reqwest::redirect::Policy::none()).build();

@@ -121,11 +121,15 @@ impl Finder {
     pub fn new<T: Into<String>>(facilitators: impl IntoIterator<Item = T>) -> Result<Self, FindError> {
         let facilitators: Vec<String> = facilitators.into_iter().map(Into::into).collect();
         if facilitators.is_empty() {
-            return Err(FindError::Setting("name a facilitator to search, such as https://x402.org/facilitator".to_owned()));
+            return Err(FindError::Setting(
+                "name a facilitator to search, such as https://x402.org/facilitator".to_owned(),
+            ));
         }
         let read = |base: &String| match base.parse::<Url>() {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(base.trim_end_matches('/').to_owned()),
-            _ => Err(FindError::Setting(format!("`{base}` is no facilitator's URL; write https://x402.org/facilitator"))),
+            _ => {
+                Err(FindError::Setting(format!("`{base}` is no facilitator's URL; write https://x402.org/facilitator")))
+            }
         };
         let facilitators = facilitators.iter().map(read).collect::<Result<_, _>>()?;
         tollway_http::install_crypto();
@@ -190,7 +194,8 @@ impl Finder {
     /// go, and the price is of those that stay.
     async fn fits(&self, service: &mut Service, query: &Query, most: Option<u64>) -> bool {
         let tags = &service.untrusted.tags;
-        let tagged = query.tags.is_empty() || query.tags.iter().any(|tag| tags.iter().any(|own| own.eq_ignore_ascii_case(tag)));
+        let tagged =
+            query.tags.is_empty() || query.tags.iter().any(|tag| tags.iter().any(|own| own.eq_ignore_ascii_case(tag)));
         if !tagged || query.kind.is_some_and(|kind| kind != service.kind) {
             return false;
         }

@@ -141,7 +141,10 @@ impl Service {
             tool,
             price_micros: None,
             latency_ms: quality("latencyMs").and_then(Value::as_u64),
-            success: quality("successRate").and_then(Value::as_f64).filter(|rate| (0.0..=1.0).contains(rate)).map(per_mille),
+            success: quality("successRate")
+                .and_then(Value::as_f64)
+                .filter(|rate| (0.0..=1.0).contains(rate))
+                .map(per_mille),
             updated: item.get("lastUpdated").and_then(when),
             listed_by: vec![facilitator.to_owned()],
             accepts,
@@ -177,7 +180,8 @@ impl Service {
                 match segment.strip_prefix(':') {
                     None => drop(path.push(segment)),
                     Some(name) => {
-                        let value = input.path.get(name).map(plain).ok_or_else(|| wrong(format!("say what `{name}` is")))?;
+                        let value =
+                            input.path.get(name).map(plain).ok_or_else(|| wrong(format!("say what `{name}` is")))?;
                         // A parameter for the rest of a path has slashes; any other must not leave its segment.
                         if name.starts_with("var") {
                             path.extend(value.split('/'));
@@ -197,7 +201,12 @@ impl Service {
     /// The order in which services are tried: those that answer first, of those the cheapest, of those the fastest.
     pub(super) fn rank(&self) -> (bool, u64, u64, u64) {
         let success = self.success.unwrap_or(1000);
-        (success < 900, self.price_micros.unwrap_or(u64::MAX), self.latency_ms.unwrap_or(u64::MAX), 1000 - success.min(1000))
+        (
+            success < 900,
+            self.price_micros.unwrap_or(u64::MAX),
+            self.latency_ms.unwrap_or(u64::MAX),
+            1000 - success.min(1000),
+        )
     }
 }
 
@@ -221,7 +230,11 @@ mod tests {
 
     fn service(resource: &str) -> Service {
         let offer = json!({ "scheme": "exact", "network": "eip155:1", "amount": "1", "asset": "0x1", "payTo": "0x2", "maxTimeoutSeconds": 60 });
-        Service::read(&json!({ "resource": resource, "accepts": [offer], "lastUpdated": "1970-01-01T00:00:07.000Z" }), "f").unwrap()
+        Service::read(
+            &json!({ "resource": resource, "accepts": [offer], "lastUpdated": "1970-01-01T00:00:07.000Z" }),
+            "f",
+        )
+        .unwrap()
     }
 
     #[test]
@@ -236,7 +249,12 @@ mod tests {
 
     #[test]
     fn what_is_no_item_is_passed_over() {
-        for item in [json!(null), json!({}), json!({ "resource": "ftp://x", "accepts": [] }), json!({ "resource": "https://x.test", "accepts": [1] })] {
+        for item in [
+            json!(null),
+            json!({}),
+            json!({ "resource": "ftp://x", "accepts": [] }),
+            json!({ "resource": "https://x.test", "accepts": [1] }),
+        ] {
             assert!(Service::read(&item, "f").is_none(), "{item}");
         }
     }

@@ -97,15 +97,41 @@ mod tests {
     #[test]
     fn disguises_of_inner_addresses() {
         for text in [
-            "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/", "https://127.1/",
-            "https://0/", "https://[::1]/", "https://[::]/", "https://[::ffff:127.0.0.1]/", "https://[::127.0.0.1]/",
-            "https://[64:ff9b::7f00:1]/", "https://[64:ff9b::a9fe:a9fe]/", "https://[2002:7f00:1::]/",
-            "https://[2002:a00:1::1]/", "https://[2001::1]/", "https://169.254.169.254/", "https://0xa9fea9fe/",
-            "https://10.0.0.1/", "https://172.16.0.1/", "https://192.168.1.1/", "https://100.64.0.1/",
-            "https://[fe80::1]/", "https://[fd00:ec2::254]/", "https://[fec0::1]/", "https://[ff02::1]/",
-            "https://198.18.0.1/", "https://255.255.255.255/", "https://224.0.0.1/", "https://①②⑦.⓪.⓪.①/",
-            "https://localhost/", "https://localhost./", "https://a.localhost/", "https://metadata.google.internal/",
-            "https://printer.local/", "https://intranet/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://0/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://[2002:7f00:1::]/",
+            "https://[2002:a00:1::1]/",
+            "https://[2001::1]/",
+            "https://169.254.169.254/",
+            "https://0xa9fea9fe/",
+            "https://10.0.0.1/",
+            "https://172.16.0.1/",
+            "https://192.168.1.1/",
+            "https://100.64.0.1/",
+            "https://[fe80::1]/",
+            "https://[fd00:ec2::254]/",
+            "https://[fec0::1]/",
+            "https://[ff02::1]/",
+            "https://198.18.0.1/",
+            "https://255.255.255.255/",
+            "https://224.0.0.1/",
+            "https://①②⑦.⓪.⓪.①/",
+            "https://localhost/",
+            "https://localhost./",
+            "https://a.localhost/",
+            "https://metadata.google.internal/",
+            "https://printer.local/",
+            "https://intranet/",
         ] {
             let url: Url = text.parse().unwrap();
             assert!(check_url(&url, false).is_err(), "{text} is {url}");
@@ -118,8 +144,13 @@ mod tests {
     #[test]
     fn other_protocols_and_passwords() {
         for text in [
-            "http://api.example.com/", "ftp://api.example.com/", "https://u:p@api.example.com/", "file:///etc/passwd",
-            "https://api.example.com:22/", "https://api.example.com:25/", "http://192.168.1.1/",
+            "http://api.example.com/",
+            "ftp://api.example.com/",
+            "https://u:p@api.example.com/",
+            "file:///etc/passwd",
+            "https://api.example.com:22/",
+            "https://api.example.com:25/",
+            "http://192.168.1.1/",
         ] {
             assert!(check_url(&text.parse().unwrap(), true).is_err(), "{text}");
         }

@@ -54,7 +54,9 @@ pub(crate) async fn probe(
         tollway_http::header::decode(&header).map_err(|why| format!("its challenge cannot be read: {why}"))?;
     let own = read_url(&required.resource.url)?;
     if own.origin() != url.origin() || own.path() != url.path() {
-        return Err("its challenge is for another resource; configure the server's origin as clients reach it".to_owned());
+        return Err(
+            "its challenge is for another resource; configure the server's origin as clients reach it".to_owned()
+        );
     }
     if let Some(paid) = paid {
         let same = |offer: &PaymentRequirements| {
@@ -64,7 +66,9 @@ pub(crate) async fn probe(
                 && offer.pay_to == paid.pay_to
         };
         if !required.accepts.iter().any(same) {
-            return Err("its own challenge does not ask for what was paid: another recipient, asset or network".to_owned());
+            return Err(
+                "its own challenge does not ask for what was paid: another recipient, asset or network".to_owned()
+            );
         }
     }
     let extensions = required.extensions.unwrap_or_default();

@@ -53,10 +53,20 @@ async fn the_payers_words_are_not_listed() {
 async fn private_addresses_and_their_disguises_are_never_asked() {
     let world = World::new();
     for url in [
-        "https://127.0.0.1/x", "https://2130706433/x", "https://0x7f.1/x", "https://[::ffff:10.0.0.1]/x",
-        "https://169.254.169.254/latest/meta-data", "https://[64:ff9b::a9fe:a9fe]/x", "https://[fd00::1]/x",
-        "https://localhost/x", "https://metadata.google.internal/x", "http://api.test/x", "https://api.test:22/x",
-        "https://user:pass@api.test/x", "file:///etc/passwd", "gopher://api.test/x",
+        "https://127.0.0.1/x",
+        "https://2130706433/x",
+        "https://0x7f.1/x",
+        "https://[::ffff:10.0.0.1]/x",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[64:ff9b::a9fe:a9fe]/x",
+        "https://[fd00::1]/x",
+        "https://localhost/x",
+        "https://metadata.google.internal/x",
+        "http://api.test/x",
+        "https://api.test:22/x",
+        "https://user:pass@api.test/x",
+        "file:///etc/passwd",
+        "gopher://api.test/x",
     ] {
         let said = world.pay(&challenge(url, "x", "1"), "mallory").await;
         assert_eq!(said["status"], "rejected", "{url}");
@@ -227,7 +237,8 @@ async fn one_payer_and_one_host_have_few_looked_at_in_an_hour() {
 #[tokio::test]
 async fn garbage_in_a_payment_is_an_answer_and_no_panic() {
     let world = World::new();
-    let mut values = vec![json!(null), json!(1), json!([]), json!({}), json!({ "info": 1 }), json!({ "info": {}, "schema": 1 })];
+    let mut values =
+        vec![json!(null), json!(1), json!([]), json!({}), json!({ "info": 1 }), json!({ "info": {}, "schema": 1 })];
     let mut deep = json!({});
     for _ in 0..30 {
         deep = json!({ "a": [deep] });

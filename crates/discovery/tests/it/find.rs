@@ -54,17 +54,21 @@ async fn results_are_merged_and_the_best_comes_first() {
     .await;
     let (two, _) = searching(vec![
         // Seen to change later, by the other facilitator.
-        { let mut it = item("https://a.test/x", "500", "", quick); it["lastUpdated"] = json!(1_790_000_000); it },
+        {
+            let mut it = item("https://a.test/x", "500", "", quick);
+            it["lastUpdated"] = json!(1_790_000_000);
+            it
+        },
     ])
     .await;
-    let finder = Finder::new([&one, &two, &"http://127.0.0.1:1".to_owned()].map(String::clone)).unwrap().assets(assets());
+    let finder =
+        Finder::new([&one, &two, &"http://127.0.0.1:1".to_owned()].map(String::clone)).unwrap().assets(assets());
     let found = finder.find(&Query::text("weather").max_price("$1").tag("weather")).await.unwrap();
     let order: Vec<_> = found.services.iter().map(|service| (&*service.resource, service.price_micros)).collect();
-    assert_eq!(order, [
-        ("https://a.test/x", Some(500)),
-        ("https://b.test/x", Some(1000)),
-        ("https://c.test/x", Some(1)),
-    ]);
+    assert_eq!(
+        order,
+        [("https://a.test/x", Some(500)), ("https://b.test/x", Some(1000)), ("https://c.test/x", Some(1)),]
+    );
     assert_eq!(found.services[0].listed_by.len(), 2);
     assert_eq!(found.services[0].untrusted.description.as_deref(), Some("Weather for all"));
     assert_eq!(found.failures.len(), 1);
@@ -73,11 +77,15 @@ async fn results_are_merged_and_the_best_comes_first() {
 
 #[tokio::test]
 async fn a_facilitator_without_search_is_searched_here() {
-    let items = vec![
-        item("https://a.test/x", "1", "", json!({})),
-        { let mut it = item("https://b.test/x", "1", "", json!({})); it["description"] = json!("trains"); it["tags"] = json!([]); it },
-    ];
-    let list = async move || Json(json!({ "x402Version": 2, "items": items, "pagination": { "limit": 100, "offset": 0, "total": 2 } }));
+    let items = vec![item("https://a.test/x", "1", "", json!({})), {
+        let mut it = item("https://b.test/x", "1", "", json!({}));
+        it["description"] = json!("trains");
+        it["tags"] = json!([]);
+        it
+    }];
+    let list = async move || {
+        Json(json!({ "x402Version": 2, "items": items, "pagination": { "limit": 100, "offset": 0, "total": 2 } }))
+    };
     let base = serve(Router::new().route("/discovery/resources", get(list))).await;
     let finder = Finder::new([base]).unwrap().assets(assets());
     let found = finder.find(&Query::text("weather")).await.unwrap();

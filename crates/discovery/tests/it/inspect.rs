@@ -83,7 +83,8 @@ async fn what_is_wrong_with_a_challenge() {
 #[tokio::test]
 async fn sessions_are_shown() {
     let report = judged(|required| {
-        let declared = json!({ "info": { "statement": "Sign in\nnow" }, "supportedChains": [{ "chainId": "eip155:1" }] });
+        let declared =
+            json!({ "info": { "statement": "Sign in\nnow" }, "supportedChains": [{ "chainId": "eip155:1" }] });
         required.extensions.as_mut().unwrap().insert("sign-in-with-x".to_owned(), declared);
         required.accepts.clear();
     })

@@ -69,7 +69,8 @@ async fn a_handler_describes_itself() {
     assert!(!section.to_string().contains("$ref"), "{section}");
     let section = Listing::of(&echo).section();
     assert_eq!(section["body"]["example"], json!({ "text": "hello" }));
-    let answer = weather(State(()), Path(City { city: "Oslo".to_owned() }), Query(Units { units: System::Metric, days: None }));
+    let answer =
+        weather(State(()), Path(City { city: "Oslo".to_owned() }), Query(Units { units: System::Metric, days: None }));
     assert_eq!(answer.await.unwrap().0.degrees, 21);
     assert_eq!(echo(Json(Text { text: "a".to_owned() })).await.0, "a");
 }

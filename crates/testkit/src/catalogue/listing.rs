@@ -27,7 +27,8 @@ pub(super) async fn replaced_in_its_place(store: &Arc<dyn CatalogueStore>, notes
     notes.check("replacing: needs no room", wrote == Some(Put::Listed), || format!("{wrote:?}"));
     let Some(page) = given(store.browse(&Filter::default(), 10, 0).await, notes, "browse") else { return };
     let expected = ["https://h1.test/a", "https://h2.test/a", "https://h3.test/a"];
-    notes.check("replacing: keeps its number", keys(&page.entries) == expected, || format!("{:?}", keys(&page.entries)));
+    notes
+        .check("replacing: keeps its number", keys(&page.entries) == expected, || format!("{:?}", keys(&page.entries)));
     let first = page.entries.first();
     let kept = first.is_some_and(|entry| entry.listed == NOW && entry.updated == NOW + 50);
     notes.check("replacing: keeps the day it was listed", kept, || format!("{first:?}"));
@@ -87,7 +88,9 @@ pub(super) async fn browsed(store: &Arc<dyn CatalogueStore>, notes: &Notes) {
     for (limit, offset, expected) in [(3, 0, 3), (3, 6, 1), (3, 7, 0), (10, 1 << 40, 0)] {
         let Some(page) = given(store.browse(&Filter::default(), limit, offset).await, notes, "browse") else { return };
         let right = page.entries.len() == expected && page.total == 7;
-        notes.check("browsing: pages", right, || format!("{limit} from {offset}: {} of {}", page.entries.len(), page.total));
+        notes.check("browsing: pages", right, || {
+            format!("{limit} from {offset}: {} of {}", page.entries.len(), page.total)
+        });
     }
     let mut tools = Filter::default();
     tools.kind = Some(tollway_discovery::Kind::Mcp);

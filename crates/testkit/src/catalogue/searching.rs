@@ -11,7 +11,9 @@ async fn search(store: &Arc<dyn CatalogueStore>, text: &str, filter: Filter, not
 }
 
 pub(super) async fn words(store: &Arc<dyn CatalogueStore>, notes: &Notes) {
-    for (number, text) in [(1, "Weather in Oslo, daily"), (2, "weather-maps"), (3, "Größe der Stadt"), (4, "whether or not")] {
+    for (number, text) in
+        [(1, "Weather in Oslo, daily"), (2, "weather-maps"), (3, "Größe der Stadt"), (4, "whether or not")]
+    {
         put(store, &entry(number, text), notes).await;
     }
     for (text, expected) in [
@@ -123,7 +125,9 @@ pub(super) async fn paged(store: &Arc<dyn CatalogueStore>, notes: &Notes) {
         loop {
             let search = Search::new(to_words(text, 8), Filter::default(), 4, after);
             let Some(found) = given(store.search(&search).await, notes, "search") else { return };
-            notes.check("paging: no more than asked for", found.entries.len() <= 4, || format!("{}", found.entries.len()));
+            notes.check("paging: no more than asked for", found.entries.len() <= 4, || {
+                format!("{}", found.entries.len())
+            });
             seen.extend(found.entries.into_iter().map(|entry| entry.key));
             after = found.next;
             pages += 1;
@@ -142,7 +146,16 @@ pub(super) async fn paged(store: &Arc<dyn CatalogueStore>, notes: &Notes) {
 
 pub(super) async fn hostile_words(store: &Arc<dyn CatalogueStore>, notes: &Notes) {
     put(store, &entry(1, "plain and near"), notes).await;
-    for text in ["\"", "a\" OR \"plain", "plain*", "NOT plain", "plain AND (", "text: plain", "'; DROP TABLE entries; --", "\u{0}"] {
+    for text in [
+        "\"",
+        "a\" OR \"plain",
+        "plain*",
+        "NOT plain",
+        "plain AND (",
+        "text: plain",
+        "'; DROP TABLE entries; --",
+        "\u{0}",
+    ] {
         let found = search(store, text, Filter::default(), notes).await;
         let right = found.len() <= 1;
         notes.check("searching: words are words", right, || format!("`{text}`"));

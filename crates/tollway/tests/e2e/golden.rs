@@ -15,7 +15,7 @@ use tollway::{PaymentClient, http};
 use tollway_testkit::{FakeClock, golden};
 
 /// The hour of a recording: its payment was signed to be valid for 300 seconds.
-fn recorded_at(flow: &Value) -> u64 {
+pub(crate) fn recorded_at(flow: &Value) -> u64 {
     let signed = &flow["http"][1]["request"]["decoded"]["payment-signature"]["payload"];
     let until = signed.pointer("/authorization/validBefore").or(signed.pointer("/permit2Authorization/deadline"));
     until.and_then(Value::as_str).unwrap().parse::<u64>().unwrap() - 300
