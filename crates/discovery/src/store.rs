@@ -49,15 +49,15 @@ impl Filter {
             && self.max_price.is_none_or(|most| entry.price.is_some_and(|price| price <= most))
     }
 
-    /// What an index can look up: a text for each thing asked that is not a range.
+    /// What an index can look up: a text for each thing asked that is not a range, and one for all that is asked of an
+    /// offer together. An entry is wanted if [`facets_of`](Self::facets_of) has all of them and its price will do.
     pub fn facets(&self) -> Vec<String> {
         let lower = |text: &String| text.to_ascii_lowercase();
+        let offer =
+            offer_facet(self.scheme.as_deref(), self.network.as_deref(), self.asset.as_deref(), self.pay_to.as_deref());
         let all = [
             self.kind.map(|kind| format!("type={}", kind.name())),
-            self.pay_to.as_ref().map(|text| format!("payTo={}", lower(text))),
-            self.scheme.as_ref().map(|text| format!("scheme={text}")),
-            self.network.as_ref().map(|text| format!("network={text}")),
-            self.asset.as_ref().map(|text| format!("asset={}", lower(text))),
+            offer,
             self.extension.as_ref().map(|text| format!("extension={text}")),
             self.tag.as_ref().map(|text| format!("tag={}", lower(text))),
         ];
@@ -68,10 +68,16 @@ impl Filter {
     pub fn facets_of(entry: &Entry) -> Vec<String> {
         let mut all = vec![format!("type={}", entry.kind().name())];
         for offer in &entry.accepts {
-            all.push(format!("payTo={}", offer.pay_to.to_ascii_lowercase()));
-            all.push(format!("scheme={}", offer.scheme));
-            all.push(format!("network={}", offer.network));
-            all.push(format!("asset={}", offer.asset.to_ascii_lowercase()));
+            // Each choice of what may be asked of it, so that two things asked hold for one and the same offer.
+            for choice in 1..16u8 {
+                let part = |bit: u8, text| (choice & bit != 0).then_some(text);
+                all.extend(offer_facet(
+                    part(1, offer.scheme.as_str()),
+                    part(2, offer.network.as_str()),
+                    part(4, offer.asset.as_str()),
+                    part(8, offer.pay_to.as_str()),
+                ));
+            }
         }
         all.extend(entry.extensions.iter().map(|key| format!("extension={key}")));
         all.extend(entry.resource.tags.iter().flatten().map(|tag| format!("tag={}", tag.to_ascii_lowercase())));
@@ -79,6 +85,24 @@ impl Filter {
         all.dedup();
         all
     }
+}
+
+/// What is asked of an offer, as one text; `None` if nothing is.
+fn offer_facet(
+    scheme: Option<&str>,
+    network: Option<&str>,
+    asset: Option<&str>,
+    pay_to: Option<&str>,
+) -> Option<String> {
+    let lower = |text: Option<&str>| text.map(str::to_ascii_lowercase);
+    let parts = [
+        ("scheme", scheme.map(str::to_owned)),
+        ("network", network.map(str::to_owned)),
+        ("asset", lower(asset)),
+        ("payTo", lower(pay_to)),
+    ];
+    let said: Vec<_> = parts.into_iter().filter_map(|(name, text)| text.map(|text| format!("{name}={text}"))).collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 /// How much one party may list.

@@ -22,6 +22,11 @@ pub use tollway_roles::{LocalFacilitator, PaymentClient, ResourceServer, Route, 
 #[cfg(feature = "siwx")]
 pub use tollway_siwx::Sessions;
 
+/// Runs the examples of the page on discovery.
+#[cfg(all(doctest, feature = "discovery"))]
+#[doc = include_str!("../../../docs/discovery.md")]
+struct DiscoveryPage;
+
 /// Runs the examples of the page on sessions.
 #[cfg(all(doctest, feature = "siwx"))]
 #[doc = include_str!("../../../docs/sessions.md")]

@@ -2,6 +2,7 @@
 
 use super::config::{CatalogueConfig, StoreConfig};
 use super::{Catalogue, Inner};
+use crate::find::Assets;
 use crate::memory::MemoryCatalogue;
 use crate::probe::{Fetch, SafeFetch};
 use crate::store::{CatalogueStore, Limits, SharedCatalogue};
@@ -101,6 +102,7 @@ impl CatalogueBuilder {
                 fetch,
                 clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
                 host: self.host,
+                assets: Assets::linked().map_err(|why| why.to_string())?,
                 limits: Limits::new(config.per_payer, config.per_host),
                 every: config.probe_every_seconds,
                 dead_after: config.dead_after,

@@ -13,6 +13,7 @@ pub use builder::CatalogueBuilder;
 pub use config::{CatalogueConfig, StoreConfig};
 
 use crate::declared::{self, Kind};
+use crate::find::Assets;
 use crate::listing::BAZAAR;
 use crate::probe::{self, Fetch};
 use crate::store::{CatalogueStore, Limits};
@@ -38,6 +39,7 @@ struct Inner {
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     host: Option<Arc<dyn Host>>,
+    assets: Assets,
     limits: Limits,
     every: u64,
     dead_after: u32,

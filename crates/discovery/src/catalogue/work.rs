@@ -3,6 +3,7 @@
 use super::seen::{Seen, Verdict};
 use super::{Candidate, Catalogue, Inner};
 use crate::entry::Entry;
+use crate::find::price_on;
 use crate::probe::{self, Confirmed};
 use crate::store::Put;
 use std::collections::HashMap;
@@ -182,18 +183,18 @@ impl Inner {
         }
     }
 
-    /// The lowest price in millionths of a dollar, by the assets this facilitator's networks know.
+    /// The lowest price in millionths of a dollar, by the assets of this facilitator's networks, else of those linked.
     async fn price(&self, accepts: &[PaymentRequirements]) -> Option<u64> {
-        let host = self.host.as_ref()?;
         let mut lowest = None;
         for offer in accepts {
-            let Ok(network) = host.network(&offer.network).await else { continue };
-            let first = network.assets().first().map(|asset| asset.address.clone());
-            let Some(asset) = network.asset(&offer.asset) else { continue };
-            if !asset.dollar && first.as_ref() != Some(&asset.address) {
-                continue;
-            }
-            let price = crate::entry::micros(&offer.amount.to_decimal(asset.decimals));
+            let own = match &self.host {
+                Some(host) => host.network(&offer.network).await.ok(),
+                None => None,
+            };
+            let price = match own.and_then(|network| price_on(&*network, offer)) {
+                Some(price) => Some(price),
+                None => self.assets.price(offer).await,
+            };
             lowest = [lowest, price].into_iter().flatten().min();
         }
         lowest

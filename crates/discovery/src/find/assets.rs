@@ -52,22 +52,30 @@ impl Assets {
 
     /// The asset of an offer, and whether one unit of it is meant to be a dollar.
     pub async fn of_offer(&self, offer: &PaymentRequirements) -> Option<(Asset, bool)> {
-        let network = self.network(&offer.network).await?;
-        let asset = network.asset(&offer.asset)?.clone();
-        let dollar = asset.dollar || network.assets().first().is_some_and(|first| first.address == asset.address);
-        Some((asset, dollar))
+        known(&*self.network(&offer.network).await?, offer)
     }
 
     /// An offer's price in millionths of a dollar, rounded up; `None` where that is not known.
     pub async fn price(&self, offer: &PaymentRequirements) -> Option<u64> {
-        let (asset, dollar) = self.of_offer(offer).await?;
-        if !dollar {
-            return None;
-        }
-        let text = offer.amount.to_decimal(asset.decimals);
-        let price = crate::entry::micros(&text)?;
-        // What is cut beyond the sixth digit is still money.
-        let exact = text.split_once('.').is_none_or(|(_, digits)| digits.bytes().skip(6).all(|digit| digit == b'0'));
-        Some(if exact { price } else { price.saturating_add(1) })
+        price_on(&*self.network(&offer.network).await?, offer)
     }
+}
+
+fn known(network: &dyn Network, offer: &PaymentRequirements) -> Option<(Asset, bool)> {
+    let asset = network.asset(&offer.asset)?.clone();
+    let dollar = asset.dollar || network.assets().first().is_some_and(|first| first.address == asset.address);
+    Some((asset, dollar))
+}
+
+/// An offer's price on its network in millionths of a dollar, rounded up; `None` where that is not known.
+pub(crate) fn price_on(network: &dyn Network, offer: &PaymentRequirements) -> Option<u64> {
+    let (asset, dollar) = known(network, offer)?;
+    if !dollar {
+        return None;
+    }
+    let text = offer.amount.to_decimal(asset.decimals);
+    let price = crate::entry::micros(&text)?;
+    // What is cut beyond the sixth digit is still money.
+    let exact = text.split_once('.').is_none_or(|(_, digits)| digits.bytes().skip(6).all(|digit| digit == b'0'));
+    Some(if exact { price } else { price.saturating_add(1) })
 }

@@ -6,6 +6,7 @@ mod query;
 mod service;
 
 pub use assets::Assets;
+pub(crate) use assets::price_on;
 pub use call::Bought;
 pub use query::Query;
 pub use service::{Input, Service, Untrusted};

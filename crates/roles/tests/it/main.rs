@@ -6,6 +6,7 @@ mod downgrade;
 mod facilitator;
 mod guards;
 mod live;
+mod observe;
 mod plugin;
 mod purchases;
 mod server;
