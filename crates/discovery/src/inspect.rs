@@ -177,7 +177,7 @@ impl Inspector {
                 None => report.payable = false,
             }
         }
-        report.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(report)
     }
 

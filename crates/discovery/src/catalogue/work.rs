@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Most entries probed in one round.
 const ROUND: usize = 256;
 /// Seconds in which a process that took entries to probe has to be done, or another takes them.
-const LEASE: u64 = 60;
+const LEASE: u64 = 300;
 /// Services that one payer, or payments for one host, may have looked at in an hour.
 const PER_HOUR: u32 = 120;
 /// Shortest pause before a failed probe is repeated, in seconds.
@@ -72,9 +72,9 @@ impl Catalogue {
     pub(super) fn submit(&self, candidate: Candidate) -> Verdict {
         self.start();
         let waiting = Verdict::Waiting { url: candidate.url.clone(), method: candidate.method.clone() };
-        match self.inner.queue.get().map(|queue| queue.try_send(candidate)) {
-            Some(Ok(())) => Verdict::Asked,
-            _ => waiting,
+        match self.inner.queue.get().is_some_and(|queue| queue.try_send(candidate).is_ok()) {
+            true => Verdict::Asked,
+            false => waiting,
         }
     }
 
