@@ -5,11 +5,12 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
     ("tollway-solana", &["tollway-core"]),
+    ("tollway-pid", &["tollway-core"]),
     ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     // Its clients and its prober speak HTTP; stores take it without.
@@ -24,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "tollway-roles",
             "tollway-evm",
             "tollway-solana",
+            "tollway-pid",
             "tollway-siwx",
             "tollway-http",
             "tollway-discovery",

@@ -84,6 +84,26 @@ impl Amount {
         (carry == 0).then_some(Self { limbs })
     }
 
+    /// The same worth in units of which one whole has `to` digits after the point instead of `from`; `None` above
+    /// 2²⁵⁶ − 1, and where units of `to` are too coarse to say it.
+    ///
+    /// ```
+    /// # use tollway_core::Amount;
+    /// assert_eq!(Amount::from(150).rescale(2, 6), Some(Amount::from(1_500_000)));
+    /// assert_eq!(Amount::from(155).rescale(2, 1), None);
+    /// ```
+    pub fn rescale(mut self, from: u8, to: u8) -> Option<Self> {
+        for _ in from..to {
+            self = self.checked_mul_add(10, 0)?;
+        }
+        for _ in to..from {
+            if self.div_small(10) != 0 {
+                return None;
+            }
+        }
+        Some(self)
+    }
+
     /// So many hundredths of a percent of this, rounded down; at most all of it.
     ///
     /// ```

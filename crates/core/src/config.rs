@@ -1,6 +1,6 @@
 //! Configuration as plain serde structs: the same for a file and for a Rust caller. No file format is assumed.
 
-use crate::{Flow, Money, NetworkId, NetworkPattern, Object, Price};
+use crate::{Amount, Flow, Money, NetworkId, NetworkPattern, Object, Price};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -112,6 +112,50 @@ impl fmt::Debug for LedgerConfig {
     }
 }
 
+/// How a server chooses among its facilitators: a registered selector and the section it reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SelectorConfig {
+    /// Name of a registered selector, such as `latency`.
+    pub kind: String,
+    /// What that selector reads.
+    #[serde(flatten)]
+    pub section: Object,
+}
+
+impl SelectorConfig {
+    /// A selector that reads this section.
+    pub fn new(kind: impl Into<String>, section: Object) -> Self {
+        Self { kind: kind.into(), section }
+    }
+}
+
+/// What a role likes best, in words: networks, assets, facilitators and schemes. The page `docs/preferences.md` says how
+/// words are read and which outranks which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PreferencesConfig {
+    /// Liked best, the first most.
+    pub prefer: Vec<String>,
+    /// Never.
+    pub avoid: Vec<String>,
+    /// Nothing else. Words of one kind are alternatives; words of different kinds must all hold.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
+}
+
+/// How much price and speed count among offers that are liked equally. With both at 0 the order stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Weights {
+    /// Weight of the price.
+    pub price: u16,
+    /// Weight of the time a settlement takes.
+    pub latency: u16,
+}
+
 /// A resource server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -124,6 +168,17 @@ pub struct ServerConfig {
     /// Where claims are kept; in memory if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerConfig>,
+    /// Liked best, the first most: `["solana"]`. See [`PreferencesConfig`].
+    pub prefer: Vec<String>,
+    /// Never: `["mainnet"]`.
+    pub avoid: Vec<String>,
+    /// Nothing else: `["USDC"]`.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
+    /// The choice among facilitators; the order they were added in if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<SelectorConfig>,
     /// Server extension's route key → the section it reads. Needed only where a default is to be changed.
     pub extensions: BTreeMap<String, Value>,
     /// What is sold. The first route that matches a request counts.
@@ -222,8 +277,98 @@ pub struct ClientConfig {
     pub max_per_payment: Option<Money>,
     /// Longest authorization to sign, in seconds; 3600 if left out.
     pub max_timeout_seconds: Option<NonZeroU64>,
+    /// What may be spent, by whom and where the books are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetConfig>,
+    /// Liked best, the first most: `["solana"]`. See [`PreferencesConfig`].
+    pub prefer: Vec<String>,
+    /// Never: `["mainnet"]`.
+    pub avoid: Vec<String>,
+    /// Nothing else: `["USDC"]`.
+    pub only: Vec<String>,
+    /// What decides among those liked equally.
+    pub weights: Weights,
     /// Client extension's key → the section it reads.
     pub extensions: BTreeMap<String, Value>,
+}
+
+/// What a client may spend. Dollars are counted over all networks and all assets that are dollars.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BudgetConfig {
+    /// All payments together.
+    pub limits: Limits,
+    /// The payments to each origin by itself.
+    pub per_host: Limits,
+    /// Assets by themselves, in atomic units. An asset that is no dollar is paid in only if it is listed here, or if a
+    /// limit names its ticker.
+    pub assets: Vec<AssetLimits>,
+    /// The origins that may be paid, such as `https://api.example.com`; any if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
+    /// The recipients that may be paid; any if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payees: Option<Vec<String>>,
+    /// Payments above this are put to the application first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approve_above: Option<Money>,
+    /// Where the books are kept; in memory if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<LedgerConfig>,
+    /// Whose payments these are, where several clients share a store: each presents again only what it lost itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+/// Limits in money: `"$5"` for all dollars together, `"5 EURC"` for the known assets of that ticker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// For one payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_payment: Option<Money>,
+    /// In each hour, from the full hour on, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Money>,
+    /// In each day, from midnight UTC on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Money>,
+    /// Ever, for as long as the store remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<Money>,
+}
+
+/// Limits in atomic units of one asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AssetLimits {
+    /// The asset's network.
+    pub network: NetworkId,
+    /// Token contract or mint.
+    pub asset: String,
+    /// For one payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_payment: Option<Amount>,
+    /// In each hour, from the full hour on, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Amount>,
+    /// In each day, from midnight UTC on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Amount>,
+    /// Ever, for as long as the store remembers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Amount>,
+}
+
+impl AssetLimits {
+    /// An asset without a limit.
+    pub fn new(network: NetworkId, asset: impl Into<String>) -> Self {
+        let asset = asset.into();
+        Self { network, asset, per_payment: None, per_hour: None, per_day: None, total: None }
+    }
 }
 
 /// A facilitator.

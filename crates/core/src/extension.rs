@@ -20,6 +20,36 @@ pub enum Gate {
     Grant(Grant),
     /// Answer it with this instead.
     Answer(Reply),
+    /// Go on with the payment, and keep this until the request has ended, however it ends.
+    Hold(Box<dyn Any + Send + Sync>),
+    /// Answer the payment as it was answered before. Nothing is claimed and nothing settles.
+    Replay(Box<Replay>),
+}
+
+/// A paid answer that is given again.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Replay {
+    /// The answer.
+    pub reply: Reply,
+    /// Its receipt.
+    pub receipt: SettleResponse,
+    /// Whether this is the very payment that was settled. Any other is verified by the facilitator first, since its
+    /// payer is not proven.
+    pub proven: bool,
+}
+
+impl Replay {
+    /// An answer with its receipt, for a payment that has to be verified.
+    pub fn new(reply: Reply, receipt: SettleResponse) -> Self {
+        Self { reply, receipt, proven: false }
+    }
+
+    /// Says whether this is the very payment that was settled.
+    pub fn proven(mut self, proven: bool) -> Self {
+        self.proven = proven;
+        self
+    }
 }
 
 /// A request that is served without payment.
@@ -232,6 +262,32 @@ pub trait ServerExtension: Send + Sync {
     ) -> Result<Option<Value>> {
         let _ = (paid, route, receipt, reply);
         Ok(None)
+    }
+
+    /// Most bytes of a request's body to be read before this extension is asked; `None` if it does not look at bodies.
+    fn reads_body(&self) -> Option<usize> {
+        None
+    }
+
+    /// Most bytes of an answer this extension wants to see in [`answered`](Self::answered); `None` if it wants none.
+    fn keeps_answers(&self) -> Option<usize> {
+        None
+    }
+
+    /// A payment is about to be settled: from now on the money may have moved, whatever becomes of this request.
+    async fn settling(&self, paid: &Paid<'_>, route: &Value) {
+        let _ = (paid, route);
+    }
+
+    /// A payment was not settled after all, for certain.
+    async fn unsettled(&self, paid: &Paid<'_>, route: &Value) {
+        let _ = (paid, route);
+    }
+
+    /// A payment was settled and this is the whole answer to it, where it is short enough
+    /// ([`keeps_answers`](Self::keeps_answers)). Called even if the client has left.
+    async fn answered(&self, paid: &Paid<'_>, route: &Value, receipt: &SettleResponse, answer: &Reply) {
+        let _ = (paid, route, receipt, answer);
     }
 
     /// A granted request ended; `served` says whether the handler answered below 400. Give back what a gate took.

@@ -5,6 +5,7 @@ mod text;
 
 mod amount;
 mod asset;
+mod budget;
 mod caip;
 mod claim;
 mod clock;
@@ -32,25 +33,29 @@ pub use amount::{Amount, AmountError};
 pub use asset::Asset;
 /// Some traits here are objects from birth; whoever implements one needs this attribute and not a dependency for it.
 pub use async_trait::async_trait;
+pub use budget::{
+    BudgetStore, Fate, Reserved, SharedBudget, SignedSpend, Spend, SpendKey, SpendRow, SpendState, SpendStep, Tally,
+};
 pub use caip::{AccountId, CaipError, NetworkId, NetworkPattern};
 pub use claim::{Caller, Claim, ClaimKey, ClaimRow, Scope, Ticket};
 pub use clock::{Clock, SystemClock};
 pub use config::{
-    ClientConfig, FacilitatorConfig, LedgerConfig, RouteConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig,
+    AssetLimits, BudgetConfig, ClientConfig, FacilitatorConfig, LedgerConfig, Limits, PreferencesConfig, RouteConfig,
+    SelectorConfig, ServerConfig, SharedConfig, SignerConfig, WayConfig, Weights,
 };
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
 pub use extension::{
-    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Observed, Offers, Paid,
+    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Observed, Offers, Paid, Replay,
     ServerExtension, Stage,
 };
-pub use facilitator::{Candidate, Facilitator, FacilitatorSelector};
+pub use facilitator::{CallEvent, Candidate, Facilitator, FacilitatorCall, FacilitatorSelector};
 pub use json::Object;
 pub use ledger::{
     ClaimState, Durable, Found, Hold, Ledger, LedgerHandle, OpenSlot, SettleContext, SignedTx, Slot, Step, Taken,
 };
 pub use matching::matches_offer;
-pub use network::{Network, Settler, Signable, Signer};
+pub use network::{Network, NetworkWords, Realm, Settler, Signable, Signer, Vocabulary};
 pub use outcome::{Outcome, Settled, Verified};
 pub use plugin::{Build, BuildContext, Host, Part, PartKind, Plugin, Registrar};
 pub use price::{AssetAmount, Money, Price, PriceError};

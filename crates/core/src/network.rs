@@ -3,6 +3,7 @@
 use crate::{Asset, Fault, LedgerHandle, NetworkId, OpenSlot, Outcome, Rejected, SignIn, Ticket};
 use async_trait::async_trait;
 use std::any::Any;
+use std::time::Duration;
 
 /// One chain, opened once per configured id and shared by every scheme on it: provider, lanes, caches.
 pub trait Network: Any + Send + Sync {
@@ -28,10 +29,87 @@ pub trait Network: Any + Send + Sync {
         None
     }
 
+    /// What people call the network `id` and what is known about it without opening it, for preferences such as
+    /// `avoid = ["mainnet"]`.
+    fn words(id: &NetworkId) -> NetworkWords
+    where
+        Self: Sized,
+    {
+        let _ = id;
+        NetworkWords::default()
+    }
+
+    /// Every name that [`words`](Self::words) may give, and every ticker its networks know, so that a misspelt
+    /// preference is noticed before any network is opened.
+    fn vocabulary() -> Vocabulary
+    where
+        Self: Sized,
+    {
+        Vocabulary::default()
+    }
+
     /// The known asset at `address`, if there is one. Compares canonical spellings.
     fn asset(&self, address: &str) -> Option<&Asset> {
         let wanted = self.canonical(address).ok()?;
         self.assets().iter().find(|asset| self.canonical(&asset.address).is_ok_and(|known| known == wanted))
+    }
+}
+
+/// Whether what is paid on a network is worth anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Realm {
+    /// It is.
+    Mainnet,
+    /// It is for trying out.
+    Testnet,
+}
+
+/// What a network's plug-in says about one of its networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkWords {
+    /// Everyday names, in lower case: of the network (`base`), and of its namespace where that has another name than in
+    /// CAIP-2 (`evm`).
+    pub names: Vec<&'static str>,
+    /// `None` where nobody knows.
+    pub realm: Option<Realm>,
+    /// About how long a settlement takes, where that is known.
+    pub pace: Option<Duration>,
+}
+
+impl NetworkWords {
+    /// A network of these names.
+    pub fn named(names: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { names: names.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Says whether what is paid there is worth anything.
+    pub fn realm(mut self, realm: Realm) -> Self {
+        self.realm = Some(realm);
+        self
+    }
+
+    /// Says about how long a settlement takes.
+    pub fn pace(mut self, pace: Duration) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+}
+
+/// The words a network's plug-in knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vocabulary {
+    /// Names of networks, and of their namespace.
+    pub names: Vec<&'static str>,
+    /// Tickers of assets.
+    pub symbols: Vec<&'static str>,
+}
+
+impl Vocabulary {
+    /// These names and tickers.
+    pub fn new(names: impl IntoIterator<Item = &'static str>, symbols: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { names: names.into_iter().collect(), symbols: symbols.into_iter().collect() }
     }
 }
 

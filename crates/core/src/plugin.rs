@@ -3,8 +3,8 @@
 use crate::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use crate::{
     ClientExtension, Clock, EnvironmentSecrets, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId,
-    NetworkPattern, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Secrets, ServerExtension, Signer,
-    SystemClock,
+    NetworkPattern, NetworkWords, Scheme, SchemeClient, SchemeFacilitator, SchemeServer, Secrets, ServerExtension,
+    Signer, SystemClock, Vocabulary,
 };
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -253,6 +253,14 @@ pub struct Part {
     pub(crate) example: &'static str,
     pub(crate) plugin: &'static str,
     pub(crate) make: Maker,
+    pub(crate) speaks: Option<Speaks>,
+}
+
+/// A network part's words, which need no network opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaks {
+    pub(crate) words: fn(&NetworkId) -> NetworkWords,
+    pub(crate) vocabulary: fn() -> Vocabulary,
 }
 
 impl Part {
@@ -348,7 +356,8 @@ impl Registrar {
         at: Option<&'static str>,
         make: Maker,
     ) -> &mut Part {
-        let part = Part { kind, name, at, route_key: None, example: B::EXAMPLE, plugin: self.plugin, make };
+        let part =
+            Part { kind, name, at, route_key: None, example: B::EXAMPLE, plugin: self.plugin, make, speaks: None };
         self.parts.push(part);
         let last = self.parts.len().saturating_sub(1);
         &mut self.parts[last]
@@ -356,7 +365,8 @@ impl Registrar {
 
     /// A chain, for an id or for a pattern such as `eip155:*`.
     pub fn network<B: Build + Network>(&mut self, at: &'static str) -> &mut Self {
-        self.add::<B>(PartKind::Network, at, Some(at), Maker::Network(factory!(dyn Network)));
+        let part = self.add::<B>(PartKind::Network, at, Some(at), Maker::Network(factory!(dyn Network)));
+        part.speaks = Some(Speaks { words: B::words, vocabulary: B::vocabulary });
         self
     }
 

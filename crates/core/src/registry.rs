@@ -4,8 +4,8 @@
 use crate::erased::{ClientDyn, FacilitatorDyn, ServerDyn};
 use crate::plugin::Maker;
 use crate::{
-    BuildContext, ClientExtension, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId, Part,
-    PartKind, Plugin, ServerExtension, Signer,
+    BuildContext, ClientExtension, FacilitatorExtension, FacilitatorSelector, Ledger, Network, NetworkId, NetworkWords,
+    Part, PartKind, Plugin, ServerExtension, Signer, Vocabulary,
 };
 use serde_json::Value;
 use std::any::Any;
@@ -185,6 +185,30 @@ impl Registry {
         let mut names: Vec<_> = self.serving(kind, network).map(|part| part.name).collect();
         names.dedup();
         names
+    }
+
+    /// What people call a network, as its plug-in says; nothing if none is registered for it.
+    pub fn network_words(&self, id: &NetworkId) -> NetworkWords {
+        let part = self.at(PartKind::Network, None, id).ok();
+        part.and_then(|part| part.speaks).map(|speaks| (speaks.words)(id)).unwrap_or_default()
+    }
+
+    /// Every name and ticker that registered networks know, namespaces among the names. Sorted, without repeats.
+    pub fn vocabulary(&self) -> Vocabulary {
+        let mut all = Vocabulary::default();
+        for part in self.parts.iter().filter(|part| part.kind == PartKind::Network) {
+            all.names.extend(part.at.and_then(|at| at.split_once(':')).map(|(namespace, _)| namespace));
+            if let Some(speaks) = part.speaks {
+                let Vocabulary { names, symbols } = (speaks.vocabulary)();
+                all.names.extend(names);
+                all.symbols.extend(symbols);
+            }
+        }
+        for words in [&mut all.names, &mut all.symbols] {
+            words.sort_unstable();
+            words.dedup();
+        }
+        all
     }
 
     fn serving<'a>(&'a self, kind: PartKind, network: &'a NetworkId) -> impl Iterator<Item = &'a Part> {

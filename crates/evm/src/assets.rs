@@ -70,6 +70,17 @@ pub(crate) fn known(chain: u64) -> Vec<Asset> {
     TABLE.iter().filter(|row| row.0 == chain).map(asset).collect()
 }
 
+/// Every ticker of the table.
+pub(crate) fn symbols() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|row| row.5)
+}
+
+/// Every chain of the table.
+#[cfg(test)]
+pub(crate) fn chains() -> impl Iterator<Item = u64> {
+    TABLE.iter().map(|row| row.0)
+}
+
 fn asset((_, address, name, version, decimals, symbol, method): &Row) -> Asset {
     let asset = Asset::new(*address, *symbol, *decimals).dollar();
     let named = |asset: Asset| asset.with_extra("name", *name).with_extra("version", *version);

@@ -7,6 +7,7 @@ mod blocks;
 mod broadcast;
 mod builder;
 mod chain;
+mod chains;
 pub mod codes;
 mod config;
 mod eip712;

@@ -5,13 +5,15 @@ use crate::builder::EvmBuilder;
 use crate::chain::Chain;
 use crate::config::{EvmConfig, TokenConfig};
 use crate::eip712::Domains;
+use crate::{assets, chains};
 use alloy::primitives::Address;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
 use tollway_core::{
-    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn,
+    Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, NetworkWords, Rejected, Settler, SignIn,
+    Vocabulary,
 };
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
@@ -118,6 +120,14 @@ impl Network for Evm {
 
     fn sign_in(&self) -> Option<&dyn SignIn> {
         Some(self)
+    }
+
+    fn words(id: &NetworkId) -> NetworkWords {
+        chains::words(id.reference())
+    }
+
+    fn vocabulary() -> Vocabulary {
+        chains::vocabulary(assets::symbols())
     }
 
     fn asset(&self, address: &str) -> Option<&Asset> {

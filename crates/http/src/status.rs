@@ -2,16 +2,19 @@
 //! in the column of what is deployed).
 
 use crate::cache::NO_STORE;
-use crate::header::{self, HeaderError, MAX_HEADER, PAYMENT_REQUIRED, PAYMENT_RESPONSE};
+use crate::header::{self, HeaderError, MAX_HEADER, PAYMENT_REQUIRED, PAYMENT_RESPONSE, SETTLEMENT_OVERRIDES};
 use crate::layer::Pages;
 use crate::paywall;
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, TRANSFER_ENCODING,
+};
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
-use tollway_core::{FaultKind, PaymentRequired, Reply, SettleResponse, codes};
+use tollway_core::{FaultKind, PaymentRequired, Replay, Reply, SettleResponse, codes};
 use tollway_roles::server::Challenge;
 use tollway_roles::{Refusal, ResourceServer};
 
@@ -32,6 +35,7 @@ pub(crate) fn refusal(why: Refusal, request: &HeaderMap, pages: &Pages, server: 
         Refusal::Challenge(challenge) => pay(&challenge, request, pages, server),
         Refusal::Failed(receipt) => failed(&receipt, pages),
         Refusal::Reply(reply) => from_reply(reply),
+        Refusal::Replayed(replay) => replayed(*replay),
         Refusal::Forbidden(why) => error(StatusCode::FORBIDDEN, &why),
         Refusal::Unavailable(why) => error(StatusCode::BAD_GATEWAY, &why),
         _ => internal(),
@@ -113,6 +117,38 @@ fn failed(receipt: &SettleResponse, pages: &Pages) -> Response {
     headers.insert(PAYMENT_RESPONSE, header);
     headers.insert(CACHE_CONTROL, NO_STORE);
     response
+}
+
+/// The answer that was paid for before.
+fn replayed(replay: Replay) -> Response {
+    let untyped = replay.reply.content_type.is_empty();
+    let mut response = from_reply(replay.reply);
+    if untyped {
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    crate::cache::make_private(response.headers_mut());
+    attach_receipt(response.headers_mut(), &replay.receipt);
+    response
+}
+
+/// Adds the receipt to a paid answer.
+pub(crate) fn attach_receipt(headers: &mut HeaderMap, receipt: &SettleResponse) {
+    match header::value(receipt) {
+        Ok(value) => drop(headers.insert(PAYMENT_RESPONSE, value)),
+        // The money moved and the answer is due; the client can look for the transaction itself.
+        Err(why) => tracing::error!(%why, "a receipt could not be written as a header"),
+    }
+}
+
+/// An answer to be given again: all of it that is text, without what belongs to the connection.
+pub(crate) fn to_reply(head: &Parts, body: &[u8]) -> Reply {
+    let of_connection = [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING, SETTLEMENT_OVERRIDES];
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+    let mut reply = Reply::json(head.status.as_u16(), body);
+    reply.content_type = head.headers.get(CONTENT_TYPE).and_then(text).unwrap_or_default();
+    let kept = head.headers.iter().filter(|(name, _)| !of_connection.contains(name));
+    reply.attach = kept.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
+    reply
 }
 
 pub(crate) fn from_reply(reply: Reply) -> Response {

@@ -5,6 +5,7 @@ pub mod facilitator;
 mod ledger;
 mod origin;
 mod pattern;
+mod prefer;
 mod random;
 pub mod server;
 mod setup;
@@ -14,13 +15,16 @@ pub use client::{PayError, PaymentClient};
 pub use facilitator::LocalFacilitator;
 pub use ledger::MemoryLedger;
 pub use pattern::{PatternError, RoutePattern};
+pub use prefer::{Explained, Explanation};
 pub use server::{Admission, Admitted, Finished, Refusal, ResourceServer, Route, Way};
 pub use setup::SetupError;
 
 use tollway_core::Plugin;
 
-/// The parts this crate brings: the ledger `memory`.
-pub const PLUGIN: Plugin = Plugin::new("tollway-roles", "Claims in memory", |registrar| {
-    registrar.ledger::<MemoryLedger>("memory");
+/// The parts this crate brings: the ledger and the store of budgets in memory.
+pub const PLUGIN: Plugin = Plugin::new("tollway-roles", "Claims and budgets in memory", |registrar| {
+    registrar
+        .ledger::<MemoryLedger>("memory")
+        .store::<client::MemoryBudget, tollway_core::SharedBudget>("budgets/memory");
 });
 tollway_core::register!(PLUGIN);

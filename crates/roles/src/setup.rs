@@ -1,6 +1,7 @@
 //! What all three builders share: a registry, networks opened once, keys.
 
 use crate::MemoryLedger;
+use crate::prefer::{Known, Preferences};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::any::Any;
@@ -9,8 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tollway_core::{
-    BuildContext, CaipError, Host, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, Registry, RegistryError,
-    SharedConfig, Signer,
+    BuildContext, CaipError, Host, Ledger, LedgerConfig, Network, NetworkId, NetworkPattern, PartKind,
+    PreferencesConfig, Registry, RegistryError, SharedConfig, Signer,
 };
 
 /// Why a role could not be set up. Every text says what to change.
@@ -69,6 +70,8 @@ pub(crate) struct Setup {
     pub(crate) cx: BuildContext,
     pub(crate) networks: Vec<Arc<dyn Network>>,
     pub(crate) signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    /// What is liked best, not yet understood.
+    pub(crate) preferences: PreferencesConfig,
     /// The first thing said to the builder that cannot be.
     pub(crate) mistake: Option<SetupError>,
 }
@@ -90,6 +93,7 @@ impl Setup {
             shared: self.shared,
             cx: self.cx,
             signers: self.signers,
+            preferences: self.preferences,
             open: Mutex::new(Open { known, kept: self.networks }),
         }))
     }
@@ -101,6 +105,7 @@ pub(crate) struct Parts {
     pub(crate) shared: SharedConfig,
     pub(crate) cx: BuildContext,
     signers: Vec<(NetworkPattern, Arc<dyn Signer>)>,
+    preferences: PreferencesConfig,
     open: Mutex<Open>,
 }
 
@@ -140,6 +145,20 @@ impl Parts {
         ids.sort();
         ids.dedup();
         ids.into_iter().cloned().collect()
+    }
+
+    /// Understands the preferences, by the words of the plug-ins, of these networks, and of these facilitators.
+    pub(crate) fn preferences(
+        &self,
+        side: PartKind,
+        networks: Vec<Arc<dyn Network>>,
+        facilitators: Vec<String>,
+    ) -> Result<Preferences, SetupError> {
+        let schemes = self.registry.parts().iter().filter(|part| part.kind() == side);
+        let mut schemes: Vec<_> = schemes.map(|part| part.name().to_owned()).collect();
+        schemes.dedup();
+        let known = Known { vocabulary: self.registry.vocabulary(), networks, schemes, facilitators };
+        Preferences::parse(&self.preferences, &known).map_err(SetupError::Setting)
     }
 
     /// The context for a scheme on a network: the network, and the keys configured for it.
@@ -271,3 +290,48 @@ macro_rules! shared_methods {
     };
 }
 pub(crate) use shared_methods;
+
+/// The builder methods of the roles that choose among offers. The builder has a field `setup`.
+macro_rules! preference_methods {
+    () => {
+        /// Likes these best, the first most: networks (`solana`, `eip155:8453`, `testnet`), tickers and addresses of
+        /// assets, schemes, facilitators. A word that names nothing is an error when this is built.
+        pub fn prefer<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.prefer = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Never pays or is paid by these.
+        pub fn avoid<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.avoid = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Pays or is paid by these and nothing else. Words of one kind are alternatives, words of different kinds must
+        /// all hold.
+        pub fn only<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+            self.setup.preferences.only = words.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Says how much price and speed count among offers that are liked equally.
+        pub fn weights(mut self, weights: tollway_core::Weights) -> Self {
+            self.setup.preferences.weights = weights;
+            self
+        }
+    };
+}
+pub(crate) use preference_methods;
+
+/// The preferences a configuration holds.
+macro_rules! preferences_of {
+    ($config:expr) => {{
+        let mut preferences = tollway_core::PreferencesConfig::default();
+        preferences.prefer = $config.prefer;
+        preferences.avoid = $config.avoid;
+        preferences.only = $config.only;
+        preferences.weights = $config.weights;
+        preferences
+    }};
+}
+pub(crate) use preferences_of;

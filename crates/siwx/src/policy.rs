@@ -81,29 +81,35 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Reads the section of the route `pattern`; `paid` says whether it can be paid for, and `routes` are all routes
+    /// Reads the section of the route `pattern` of the server at `origin`; `paid` says whether it can be paid for, and `routes` are all routes
     /// of the server that have such a section.
     ///
     /// # Errors
     /// What is wrong and what to write instead.
-    pub(crate) fn read(pattern: &str, section: &Value, paid: bool, routes: &[(String, Value)]) -> Result<Self, String> {
+    pub(crate) fn read(
+        origin: &str,
+        pattern: &str,
+        section: &Value,
+        paid: bool,
+        routes: &[(String, Value)],
+    ) -> Result<Self, String> {
         let section = parse(section)?;
-        let own_scope = section.scope(pattern);
-        let sells = section.sells(pattern, paid)?;
+        let own_scope = section.scope(origin, pattern);
+        let sells = section.sells(origin, pattern, paid)?;
         if !paid && sells.is_some() {
             return Err(
                 "`session` sells something and the route has no way to be paid; give it one with accepts".into()
             );
         }
         let mut opened_by = Vec::new();
-        if section.tier.is_some() || sells.as_ref().is_some_and(|sells| sells.scope == Scope::route(pattern)) {
+        if section.tier.is_some() || sells.as_ref().is_some_and(|sells| sells.scope == Scope::route(origin, pattern)) {
             opened_by.push(own_scope.clone());
         }
         for (other, section) in routes {
             // One that cannot be read is an error of its own route.
             let Ok(section) = parse(section) else { continue };
             if section.over.as_deref().is_some_and(|over| covers(over, pattern))
-                && let Ok(Some(sells)) = section.sells(other, true)
+                && let Ok(Some(sells)) = section.sells(origin, other, true)
                 && !opened_by.contains(&sells.scope)
             {
                 opened_by.push(sells.scope);
@@ -162,16 +168,16 @@ fn parse(section: &Value) -> Result<Section, String> {
 }
 
 impl Section {
-    fn scope(&self, pattern: &str) -> Scope {
+    fn scope(&self, origin: &str, pattern: &str) -> Scope {
         match (&self.tier, &self.over) {
-            (Some(tier), _) => Scope::tier(tier),
-            (None, Some(over)) => Scope::over(&over.to_lowercase()),
-            (None, None) => Scope::route(pattern),
+            (Some(tier), _) => Scope::tier(origin, tier),
+            (None, Some(over)) => Scope::over(origin, over),
+            (None, None) => Scope::route(origin, pattern),
         }
     }
 
     /// What a payment buys; where there can be none, `over` says where tokens of a sign-in are good.
-    fn sells(&self, pattern: &str, paid: bool) -> Result<Option<Sells>, String> {
+    fn sells(&self, origin: &str, pattern: &str, paid: bool) -> Result<Option<Sells>, String> {
         let name = |what: &str, text: &Option<String>| match text.as_deref() {
             Some(text) if text.is_empty() || text.len() > LONGEST_NAME || !wire::is_one_line(text) => {
                 Err(format!("session.{what} must be 1 to {LONGEST_NAME} bytes of text on one line"))
@@ -215,7 +221,7 @@ impl Section {
                 _ => Ok(None),
             };
         }
-        Ok(Some(Sells { scope: self.scope(pattern), seconds: seconds.unwrap_or(LASTING), what }))
+        Ok(Some(Sells { scope: self.scope(origin, pattern), seconds: seconds.unwrap_or(LASTING), what }))
     }
 }
 
@@ -242,14 +248,16 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const ORIGIN: &str = "https://shop.test";
+
     fn read(section: Value) -> Result<Policy, String> {
-        Policy::read("GET /report", &section, true, &[("GET /report".into(), section.clone())])
+        Policy::read(ORIGIN, "GET /report", &section, true, &[("GET /report".into(), section.clone())])
     }
 
     #[test]
     fn one_line_is_all_it_takes() {
         let policy = read(json!({ "for": "1h" })).unwrap();
-        let scope = Scope::route("GET /report");
+        let scope = Scope::route(ORIGIN, "GET /report");
         assert_eq!(policy.sells, Some(Sells { scope: scope.clone(), seconds: 3600, what: What::Time }));
         assert_eq!((policy.opened_by, policy.token), (vec![scope], None));
     }
@@ -258,10 +266,10 @@ mod tests {
     fn calls_and_tiers_and_tokens() {
         let policy = read(json!({ "calls": 100, "tier": "pro", "token": "15m" })).unwrap();
         let sells = policy.sells.clone().unwrap();
-        assert_eq!((sells.what, sells.seconds, sells.scope), (What::Calls(100), LASTING, Scope::tier("pro")));
+        assert_eq!((sells.what, sells.seconds, sells.scope), (What::Calls(100), LASTING, Scope::tier(ORIGIN, "pro")));
         assert_eq!((policy.token, policy.takes_credit()), (Some(900), true));
         let member = read(json!({ "tier": "pro" })).unwrap();
-        assert_eq!((member.sells, member.opened_by), (None, vec![Scope::tier("pro")]));
+        assert_eq!((member.sells, member.opened_by), (None, vec![Scope::tier(ORIGIN, "pro")]));
     }
 
     #[test]
@@ -293,31 +301,30 @@ mod tests {
 
     #[test]
     fn a_route_without_a_price_is_opened_by_signing_in_or_by_a_tier() {
-        let read = |section: Value| Policy::read("/me", &section, false, &[("/me".into(), section.clone())]);
+        let read = |section: Value| Policy::read(ORIGIN, "/me", &section, false, &[("/me".into(), section.clone())]);
         assert!(read(json!({})).unwrap().is_sign_in_only());
         let members = read(json!({ "tier": "pro" })).unwrap();
         assert!(!members.is_sign_in_only());
-        assert_eq!(members.opened_by, [Scope::tier("pro")]);
+        assert_eq!(members.opened_by, [Scope::tier(ORIGIN, "pro")]);
         assert!(read(json!({ "for": "1h" })).unwrap_err().contains("accepts"));
         let grouped = read(json!({ "over": "/Me/*", "token": "15m" })).unwrap();
         assert!(grouped.is_sign_in_only());
-        assert_eq!(grouped.own_scope, Scope::over("/me/*"));
+        assert_eq!(grouped.own_scope, Scope::over(ORIGIN, "/me/*"));
     }
 
     #[test]
     fn what_is_sold_over_a_path_opens_the_routes_under_it() {
-        let index = json!({ "for": "1h", "over": "/Files/*" });
         let routes = [
-            ("GET /index".to_owned(), index.clone()),
+            ("GET /index".to_owned(), json!({ "for": "1h", "over": "/Files/*" })),
             ("GET /files/:id".to_owned(), json!({ "for": "1m" })),
             ("GET /filesystem".to_owned(), json!({ "for": "1m" })),
             ("GET /fil*".to_owned(), json!({ "for": "1m" })),
             ("GET /broken".to_owned(), json!({ "x": 1 })),
         ];
-        let opened_by = |i: usize| Policy::read(&routes[i].0, &routes[i].1, true, &routes).unwrap().opened_by;
-        assert_eq!(opened_by(1), [Scope::route("GET /files/:id"), Scope::over("/files/*")]);
-        assert_eq!(opened_by(2), [Scope::route("GET /filesystem")], "a prefix of letters is none of paths");
-        assert_eq!(opened_by(3), [Scope::route("GET /fil*")], "it reaches beyond");
+        let opened_by = |i: usize| Policy::read(ORIGIN, &routes[i].0, &routes[i].1, true, &routes).unwrap().opened_by;
+        assert_eq!(opened_by(1), [Scope::route(ORIGIN, "GET /files/:id"), Scope::over(ORIGIN, "/files/*")]);
+        assert_eq!(opened_by(2), [Scope::route(ORIGIN, "GET /filesystem")], "a prefix of letters is none of paths");
+        assert_eq!(opened_by(3), [Scope::route(ORIGIN, "GET /fil*")], "it reaches beyond");
         assert_eq!(opened_by(0), [], "what is sold there opens elsewhere");
         for (over, pattern, expected) in [
             ("/*", "/", true),

@@ -265,7 +265,11 @@ impl ServerExtension for RouteSessions {
         };
         let now = self.inner.clock.now();
         let entitlement = Policy::entitlement(sells, &name_of(paid), paid.payer.clone(), left, now);
-        self.inner.store.record(&entitlement, now).await?;
+        self.inner.store.record(&entitlement, now).await.map_err(|why| {
+            // The money moved. Whoever reads the log can make it good.
+            let message = format!("{} paid and got nothing: grant {entitlement:?}", entitlement.owner);
+            Fault::new(why.kind, message).source(why)
+        })?;
         // Who paid has proven as much as who signs in.
         reply.attach.extend(self.token(paid.payer, &sells.scope, entitlement.ends, now));
         Ok(None)

@@ -225,7 +225,8 @@ impl ServerExtension for Sessions {
     }
 
     async fn bind(&self, route: &Binding<'_>) -> Result<Option<Arc<dyn ServerExtension>>, String> {
-        let policy = Policy::read(route.pattern, route.section, !route.networks.is_empty(), route.routes)?;
+        let policy =
+            Policy::read(route.origin, route.pattern, route.section, !route.networks.is_empty(), route.routes)?;
         RouteSessions::bind(self.inner.clone(), policy, route).await.map(|bound| Some(Arc::new(bound) as _))
     }
 }

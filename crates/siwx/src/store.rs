@@ -1,28 +1,36 @@
 //! [`SessionStore`]: what has to be remembered. Every operation is one transaction.
 
+use crate::Origin;
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
 use tollway_core::{AccountId, Amount, Fault, NetworkId};
 
-/// What an entitlement opens: one route, the routes under a path, or a tier. Two scopes are the same if their texts are.
+/// What an entitlement opens at one origin: a route, the routes under a path, or a tier. Servers of several origins may
+/// share a store. Two scopes are the same if their texts are.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(Arc<str>);
 
 impl Scope {
-    /// The route with this pattern.
-    pub fn route(pattern: &str) -> Self {
-        Self(format!("route:{pattern}").into())
+    /// The route with this pattern, of the server at `origin`.
+    pub fn route(origin: &str, pattern: &str) -> Self {
+        Self::at(origin, "route", pattern)
     }
 
-    /// The routes of one server under a path such as `/files/*`.
-    pub fn over(path: &str) -> Self {
-        Self(format!("over:{path}").into())
+    /// Its routes under a path such as `/files/*`, whatever the letter case.
+    pub fn over(origin: &str, path: &str) -> Self {
+        Self::at(origin, "over", &path.to_lowercase())
     }
 
-    /// The routes of a tier.
-    pub fn tier(name: &str) -> Self {
-        Self(format!("tier:{name}").into())
+    /// Its routes of a tier.
+    pub fn tier(origin: &str, name: &str) -> Self {
+        Self::at(origin, "tier", name)
+    }
+
+    fn at(origin: &str, kind: &str, name: &str) -> Self {
+        let one_spelling = Origin::parse(origin);
+        let origin = one_spelling.as_ref().map_or(origin, Origin::as_str);
+        Self(format!("{origin} {kind}:{name}").into())
     }
 
     /// A scope as a store has written it.

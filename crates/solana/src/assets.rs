@@ -6,7 +6,8 @@
 use crate::address::parse_address;
 use crate::programs::{TOKEN, TOKEN_2022};
 use solana_pubkey::Pubkey;
-use tollway_core::Asset;
+use std::time::Duration;
+use tollway_core::{Asset, NetworkWords, Realm, Vocabulary};
 
 /// First 32 base58 characters of each cluster's genesis hash.
 pub(crate) const MAINNET: &str = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
@@ -57,6 +58,24 @@ pub(crate) fn known(genesis: &str) -> Vec<Token> {
     rows.iter().filter_map(token).collect()
 }
 
+/// What people call a cluster, and whether what is paid there is worth anything.
+pub(crate) fn words(genesis: &str) -> NetworkWords {
+    // Confirmed by two thirds of the stake in about half a second.
+    let words = |name| NetworkWords::named([name]).pace(Duration::from_millis(500));
+    match genesis {
+        MAINNET => words("solana-mainnet").realm(Realm::Mainnet),
+        DEVNET => words("solana-devnet").realm(Realm::Testnet),
+        TESTNET => words("solana-testnet").realm(Realm::Testnet),
+        _ => NetworkWords::default(),
+    }
+}
+
+/// All of them, and every ticker above.
+pub(crate) fn vocabulary() -> Vocabulary {
+    let names = ["solana-mainnet", "solana-devnet", "solana-testnet"];
+    Vocabulary::new(names, ON_MAINNET.iter().chain(ON_TEST_CLUSTERS).map(|row| row.1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +97,16 @@ mod tests {
                 assert!(token.asset.extra.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn clusters_say_whether_they_are_real() {
+        for (genesis, realm) in [(MAINNET, Realm::Mainnet), (DEVNET, Realm::Testnet), (TESTNET, Realm::Testnet)] {
+            let words = words(genesis);
+            assert_eq!(words.realm, Some(realm));
+            assert!(vocabulary().names.contains(&words.names[0]));
+        }
+        assert_eq!(words("11111111111111111111111111111111").realm, None);
     }
 
     #[test]

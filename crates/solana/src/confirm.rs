@@ -2,7 +2,8 @@
 //!
 //! When to look is learned. A settlement is first looked for when most have been confirmed before, and a little more
 //! often than not it is there; after that every look includes everything that waits. So one payment alone costs one or
-//! two looks, and a thousand at once cost as many as one, in steps of 256. A burst is looked for when the last of it is due.
+//! two looks, and a thousand at once cost as many as one, in steps of 256. A burst is looked for when the last of it is
+//! due.
 
 use crate::expiry::Expiry;
 use crate::rpc::{CallError, MOST_STATUSES, Rpc, Sent, Status};

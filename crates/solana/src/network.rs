@@ -14,7 +14,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
-use tollway_core::{Asset, Build, BuildContext, Fault, FaultKind, Network, NetworkId, Rejected, Settler, SignIn};
+use tollway_core::{
+    Asset, Build, BuildContext, Fault, FaultKind, Network, NetworkId, NetworkWords, Rejected, Settler, SignIn,
+    Vocabulary,
+};
 
 /// A cluster: its tokens and, where a node is configured, all that paying, verifying and settling share.
 ///
@@ -86,6 +89,14 @@ impl Network for Solana {
                 format!("`{}` is no Solana address (base58 of 32 bytes; letter case matters)", shown(address));
             Rejected::new(INVALID_PAYLOAD).because(message)
         })
+    }
+
+    fn words(id: &NetworkId) -> NetworkWords {
+        assets::words(id.reference())
+    }
+
+    fn vocabulary() -> Vocabulary {
+        assets::vocabulary()
     }
 
     fn settler(&self) -> Option<&dyn Settler> {

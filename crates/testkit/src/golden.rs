@@ -94,6 +94,7 @@ flows!(
     "exact-svm-memo",
     "handler-fails",
     "multi-svm",
+    "payment-identifier",
     "siwx-auth-only-evm",
     "siwx-auth-only-svm",
     "siwx-evm-pay",

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod catalogue;
 mod chain;
 mod clock;
@@ -14,6 +15,7 @@ mod request;
 mod secrets;
 mod sessions;
 
+pub use budget::budget_suite;
 pub use catalogue::catalogue_suite;
 pub use chain::{
     Auditor, COIN, EURO, FAKE, FakeChain, FakeChainConfig, FakeClient, FakeClientConfig, FakeExact, FakePayload,

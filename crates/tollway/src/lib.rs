@@ -10,6 +10,8 @@ pub use tollway_discovery as discovery;
 pub use tollway_evm as evm;
 #[cfg(feature = "http")]
 pub use tollway_http as http;
+#[cfg(feature = "pid")]
+pub use tollway_pid as pid;
 #[cfg(feature = "siwx")]
 pub use tollway_siwx as siwx;
 #[cfg(feature = "solana")]
@@ -21,6 +23,11 @@ pub use tollway_http::{PaymentLayer, RemoteFacilitator};
 pub use tollway_roles::{LocalFacilitator, PaymentClient, ResourceServer, Route, SetupError, Way};
 #[cfg(feature = "siwx")]
 pub use tollway_siwx::Sessions;
+
+/// Runs the examples of the page on budgets.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../../../docs/budgets.md")]
+struct BudgetsPage;
 
 /// Runs the examples of the page on discovery.
 #[cfg(all(doctest, feature = "discovery"))]

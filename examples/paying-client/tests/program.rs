@@ -14,8 +14,12 @@ const SOLANA: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 
 /// Runs the program with these settings and no other.
 async fn run(url: &str, settings: &[(&'static str, String)]) -> Output {
+    run_with(url, &[], settings).await
+}
+
+async fn run_with(url: &str, flags: &[&str], settings: &[(&'static str, String)]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_paying-client"));
-    program.arg(url);
+    program.arg(url).args(flags);
     for name in ["PAYER_KEY", "SOLANA_KEY", "SOLANA_RPC"] {
         program.env_remove(name);
     }
@@ -72,4 +76,19 @@ async fn it_pays_on_the_chain_it_has_a_key_for() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "the report\n");
         assert_eq!(earned(), now, "{network}");
     }
+
+    // A budget of three cents is good for three reports, however often it is told to get them.
+    let (before, _) = earned();
+    let spent = std::env::temp_dir().join(format!("paying-client-{}.csv", std::process::id()));
+    let flags = ["--times", "9", "--total", "$0.03", "--host", &origin, "--spent", spent.to_str().unwrap()];
+    let output = run_with(&url, &flags, &on_evm_alone).await;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("$0.03 in total"), "{told}");
+    assert_eq!(earned().0, before + 30_000);
+    let lines = std::fs::read_to_string(&spent).unwrap();
+    std::fs::remove_file(&spent).unwrap();
+    assert_eq!(lines.lines().filter(|line| line.contains(",spent,") && line.contains(",10000,")).count(), 3, "{lines}");
+    let elsewhere = run_with(&url, &["--host", "https://api.example.com"], &on_evm_alone).await;
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("not among the budget's hosts"));
+    assert_eq!(earned().0, before + 30_000);
 }

@@ -44,7 +44,8 @@ async fn site(name: &str, crowd: u64) -> Result<Router, String> {
             n => account(&format!("0x{n:040x}"))?,
         };
         let ends = now + SECONDS + n % 1000;
-        let entitlement = Entitlement::new(&format!("{n:032x}"), owner, Scope::route(&pattern), ends, Left::Time);
+        let entitlement =
+            Entitlement::new(&format!("{n:032x}"), owner, Scope::route(ORIGIN, &pattern), ends, Left::Time);
         store.record(&entitlement, now).await.map_err(|why| why.to_string())?;
     }
     let sessions = Sessions::builder().store(store).keys(keys()?).build()?;

@@ -24,6 +24,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use tollway_core::PaymentRequired;
 use tollway_roles::PaymentClient;
+use tollway_roles::client::Errand;
 
 /// The header of version 1, which this client does not write.
 const X_PAYMENT: &str = "x-payment";
@@ -149,14 +150,14 @@ impl Middleware for PaymentMiddleware {
         if request.headers().contains_key(PAYMENT_SIGNATURE) || request.headers().contains_key(X_PAYMENT) {
             return Err(PaymentError::AlreadyAttempted.into_middleware());
         }
-        let (mut request, payment, session) = match extensions.get::<Represent>().cloned() {
+        let (mut request, paying, session) = match extensions.get::<Represent>().cloned() {
             Some(again) => {
                 let session = Session { payer: &self.payer, origin: origin(request.url()) };
                 if session.origin != again.origin {
                     let asked = session.origin;
                     return Err(PaymentError::OtherOrigin { paid: again.origin, asked }.into_middleware());
                 }
-                (request, again.payment, session)
+                (request, self.payer.present(again.payment), session)
             }
             None => match self.ask(request, extensions, &next).await? {
                 Asked::Done(response) => return Ok(response),
@@ -166,13 +167,21 @@ impl Middleware for PaymentMiddleware {
                         // Before anything is signed that could not be sent.
                         made(own)?;
                     }
-                    let paid = self.payer.pay(&required, &origin).await;
-                    let payment = paid.map_err(|why| PaymentError::NotPaid(why).into_middleware())?;
-                    (request, payment, Session { payer: &self.payer, origin })
+                    let errand = Errand::new(&origin, request.method().as_str(), request.url().as_str());
+                    let errand = errand.body(request.body().and_then(|body| body.as_bytes()).unwrap_or_default());
+                    let paid = self.payer.pay_for(&required, &errand).await;
+                    let paying = paid.map_err(|why| PaymentError::NotPaid(why).into_middleware())?;
+                    (request, paying, Session { payer: &self.payer, origin })
                 }
             },
         };
-        paying::carry(&mut request, &payment)?;
+        let payment = paying.payment.clone();
+        if let Err(why) = paying::carry(&mut request, &payment) {
+            if !paying.again {
+                self.payer.unsent(&payment).await;
+            }
+            return Err(why);
+        }
         // A middleware outside of this one may run it again: then with the same payment.
         extensions.insert(Represent::new(payment.clone(), session.origin.clone()));
         match self.send_guarded(request, extensions, next).await {

@@ -30,6 +30,9 @@ impl Session<'_> {
         let challenge = header::find::<PaymentRequired>(response.headers(), PAYMENT_REQUIRED);
         let challenge = challenge.and_then(|read| read.map_err(|why| warn("PAYMENT-REQUIRED", &why)).ok());
         let headers = texts(response.headers());
+        if receipt.is_none() && challenge.is_none() && response.status().is_success() {
+            self.payer.delivered(&payment).await;
+        }
         self.payer.answered(&payment, &self.origin, receipt.as_ref(), challenge.as_ref(), &headers).await;
         let extensions = response.extensions_mut();
         if let Some(receipt) = receipt {

@@ -1,12 +1,10 @@
 //! [`PaymentService`]: one request through the engine and the handler.
 
 use super::{Config, Paid, PaymentFuture, Session};
-use crate::header::{
-    self, MAX_HEADER, PAYMENT_RESPONSE, PAYMENT_SIGNATURE, SESSION_TOKEN, SETTLEMENT_OVERRIDES, SIGN_IN_WITH_X,
-};
+use crate::header::{self, MAX_HEADER, PAYMENT_SIGNATURE, SESSION_TOKEN, SETTLEMENT_OVERRIDES, SIGN_IN_WITH_X};
 use crate::request::HttpRequest;
 use crate::{cache, status};
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use http::request::Parts;
@@ -16,7 +14,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
-use tollway_core::SettleResponse;
 use tollway_roles::server::{Charge, ChargeError, Handled};
 use tollway_roles::{Admission, Admitted, Finished, ResourceServer};
 use tower::Service;
@@ -99,7 +96,8 @@ where
         if parts.headers.get_all(PAYMENT_SIGNATURE).iter().any(|value| value.len() > MAX_HEADER) {
             return Ok(status::header_too_long());
         }
-        let (read, body) = match self.config.read_bodies {
+        let wanted = || self.server.reads_body(&HttpRequest::new(&parts).head_as_get(head_as_get));
+        let (read, body) = match self.config.read_bodies.or_else(wanted) {
             None => (None, body),
             Some(limit) => match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
                 Ok(Ok(bytes)) => (Some(bytes.clone()), Body::from(bytes)),
@@ -139,6 +137,8 @@ where
     async fn sell(mut self, admitted: Admitted, mut parts: Parts, body: Body) -> Result<Response, S::Error> {
         let settled = admitted.receipt().map(|receipt| receipt.transaction.clone());
         let upfront = settled.is_some();
+        // The answer to a HEAD is no answer to the GET it is sold as.
+        let kept = admitted.keeps_answers().filter(|_| parts.method != Method::HEAD);
         hide_credentials(&mut parts.headers);
         parts.extensions.insert(Paid {
             payer: admitted.payer().clone(),
@@ -154,13 +154,19 @@ where
             }
         };
         let served = is_served(&response);
-        let mut response = if upfront || !served {
+        let mut answer = None;
+        // What is settled already may stream, unless an extension wants it and it says that it is short.
+        let short = |most: usize| response.body().size_hint().upper().is_some_and(|upper| upper <= most as u64);
+        let mut response = if !served || upfront && !kept.is_some_and(short) {
             response
         } else {
             let (head, body) = response.into_parts();
             let limit = self.config.held_bytes;
             match to_bytes(body, limit).await {
-                Ok(bytes) => Response::from_parts(head, Body::from(bytes)),
+                Ok(bytes) => {
+                    answer = kept.filter(|most| bytes.len() <= *most).map(|_| status::to_reply(&head, &bytes));
+                    Response::from_parts(head, Body::from(bytes))
+                }
                 Err(why) => {
                     admitted.finish(false).await;
                     tracing::error!(
@@ -182,7 +188,7 @@ where
                 return Ok(status::internal());
             }
         };
-        match admitted.finish(handled).await {
+        match admitted.finish(handled.answering(answer)).await {
             Finished::Release { receipt, attach } => {
                 let headers = response.headers_mut();
                 status::append(headers, header::pairs(&attach));
@@ -190,7 +196,7 @@ where
                     cache::make_private(headers);
                 }
                 if let Some(receipt) = receipt {
-                    attach_receipt(headers, &receipt);
+                    status::attach_receipt(headers, &receipt);
                 }
                 Ok(response)
             }
@@ -230,12 +236,4 @@ fn hide_credentials(headers: &mut HeaderMap) {
 /// Below 400 the handler did what is sold.
 fn is_served(response: &Response) -> bool {
     response.status().as_u16() < 400
-}
-
-fn attach_receipt(headers: &mut HeaderMap, receipt: &SettleResponse) {
-    match header::value(receipt) {
-        Ok(value) => drop(headers.insert(PAYMENT_RESPONSE, value)),
-        // The money moved and the answer is due; the client can look for the transaction itself.
-        Err(why) => tracing::error!(%why, "a receipt could not be written as a header"),
-    }
 }

@@ -1,7 +1,7 @@
 //! What an answer of a facilitator means.
 
-use super::Remote;
 use super::call::{Answer, perhaps_sent};
+use super::{Operation, Remote};
 use crate::header::{self, EXTENSION_RESPONSES};
 use http::StatusCode;
 use http::header::LOCATION;
@@ -138,6 +138,13 @@ fn refused(remote: &Remote, answer: &Answer) -> Fault {
     let message =
         format!("the facilitator `{}` answered {operation} with {status}{advice}: {}", remote.name, answer.quote());
     let kind = match *status {
+        // Whoever asks what it supports at the wrong place, or without leave, will never be answered.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+            if *operation == Operation::Supported =>
+        {
+            FaultKind::Configuration
+        }
+        _ if status.is_redirection() && *operation == Operation::Supported => FaultKind::Configuration,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => FaultKind::Overloaded,
         StatusCode::GATEWAY_TIMEOUT => FaultKind::Timeout,
         _ => FaultKind::Invalid,

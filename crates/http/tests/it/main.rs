@@ -3,6 +3,7 @@
 
 mod attacks;
 mod bad_input;
+mod budget;
 mod client;
 mod client_attacks;
 mod flows;

@@ -1,13 +1,16 @@
 //! Builds a [`PaymentClient`] out of plug-ins, keys and policies.
 
+use super::budget::{Approver, Books, Budget, MemoryBudget};
 use super::{Candidate, Chooser, ClientHook, Engine, PaymentClient, Policy, Purchase, SpendLimit, TimeLimit};
-use crate::setup::{Setup, SetupError, shared_methods};
+use crate::setup::{Parts, Setup, SetupError, preference_methods, preferences_of, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
-use tollway_core::{BuildContext, ClientConfig, ClientExtension, Money};
+use tollway_core::{
+    BudgetConfig, BudgetStore, BuildContext, ClientConfig, ClientExtension, LedgerConfig, Money, PartKind, SharedBudget,
+};
 
 /// Longest authorization signed unless configured otherwise, in seconds.
 const LONGEST: NonZeroU64 = NonZeroU64::new(3600).expect("3600 is not zero");
@@ -24,6 +27,9 @@ pub struct PaymentClientBuilder {
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: BTreeMap<String, Value>,
+    budget: Option<BudgetConfig>,
+    approver: Option<Arc<dyn Approver>>,
+    budget_store: Option<Arc<dyn BudgetStore>>,
     made: Vec<Make>,
 }
 
@@ -38,12 +44,15 @@ impl fmt::Debug for PaymentClientBuilder {
 
 impl PaymentClientBuilder {
     shared_methods!();
+    preference_methods!();
 
     /// Takes over a whole configuration; later calls add to it.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.setup.shared = config.shared;
+        self.setup.preferences = preferences_of!(config);
         self.max_per_payment = config.max_per_payment;
         self.max_timeout = config.max_timeout_seconds;
+        self.budget = config.budget;
         self.extensions = config.extensions;
         self
     }
@@ -112,6 +121,24 @@ impl PaymentClientBuilder {
         self
     }
 
+    /// Holds all payments together to a budget.
+    pub fn budget(mut self, budget: BudgetConfig) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Asks this about payments above the budget's threshold.
+    pub fn approver(mut self, approver: impl Approver + 'static) -> Self {
+        self.approver = Some(Arc::new(approver));
+        self
+    }
+
+    /// Hands over the store for the books, of what was reserved, signed and spent; in memory if left out.
+    pub fn budget_store(mut self, store: Arc<dyn BudgetStore>) -> Self {
+        self.budget_store = Some(store);
+        self
+    }
+
     /// Checks what was configured. Networks are opened when a challenge first asks for them, and need no node to sign.
     ///
     /// # Errors
@@ -129,23 +156,51 @@ impl PaymentClientBuilder {
             };
             policies.push(Arc::new(limit));
         }
+        let (configured, agent) = match &self.budget {
+            Some(budget) => (budget.store.clone(), budget.agent.clone()),
+            None => (None, None),
+        };
+        let budget = self.budget.map(|budget| Budget::new(budget, self.approver)).transpose()?.map(Arc::new);
+        policies.extend(budget.clone().map(|budget| budget as Arc<dyn Policy>));
         policies.extend(self.policies);
+        let store = match (self.budget_store, configured) {
+            (Some(store), _) => store,
+            (None, Some(configured)) => open_store(&parts, configured).await?,
+            (None, None) => Arc::new(MemoryBudget::new()),
+        };
+        let books = Books::new(store, budget, agent, parts.cx.clock.clone());
         let made = self.made.into_iter().map(|make| make(parts.extension_context()).map_err(SetupError::Setting));
         let extensions = super::extensions(&parts, &self.extensions, made.collect::<Result<_, _>>()?).await?;
         // A key nobody can read is a mistake now, not when the first payment is due.
+        let mut networks = Vec::new();
         for id in parts.network_ids().await {
-            parts.context(&parts.network(&id).await?).await?;
+            let network = parts.network(&id).await?;
+            parts.context(&network).await?;
+            networks.push(network);
         }
+        let preferences = parts.preferences(PartKind::SchemeClient, networks, Vec::new())?;
         Ok(PaymentClient {
             engine: Arc::new(Engine {
                 parts,
                 time_limit: TimeLimit { longest: self.max_timeout.unwrap_or(LONGEST) },
                 policies,
+                preferences,
                 chooser: self.chooser,
                 hooks: self.hooks,
                 extensions,
+                books,
                 ready: Mutex::default(),
             }),
         })
     }
+}
+
+/// Opens the registered store of budgets that a configuration names.
+async fn open_store(parts: &Arc<Parts>, config: LedgerConfig) -> Result<Arc<dyn BudgetStore>, SetupError> {
+    let name = format!("budgets/{}", config.kind);
+    let store = parts.registry.store(&name, Value::Object(config.section), parts.cx.clone()).await?;
+    let shared = store.downcast::<SharedBudget>();
+    let shared =
+        shared.map_err(|_| SetupError::Setting(format!("the store `{name}` is not registered as SharedBudget")))?;
+    Ok((*shared).clone().into_inner())
 }

@@ -1,10 +1,12 @@
 //! Which offer to pay: what is understood, allowed, and chosen.
 
 use super::{Candidate, Engine, PayError, PaymentClient, Purchase};
+use crate::prefer::{Explanation, Liking, Subject, Worth};
 use crate::setup::SetupError;
+use std::cmp::Reverse;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use tollway_core::erased::ClientDyn;
-use tollway_core::{Flow, Network, NetworkId, PartKind, PaymentRequirements};
+use tollway_core::{Flow, Network, NetworkId, NetworkWords, PartKind, PaymentRequired, PaymentRequirements};
 
 /// Most paying sides kept ready. A challenge may name any number of networks.
 const MAX_READY: usize = 64;
@@ -55,47 +57,101 @@ impl Engine {
     }
 }
 
+/// An offer that can be paid and may be.
+struct Payable {
+    candidate: Candidate,
+    ready: Ready,
+    liking: Liking,
+}
+
+impl Payable {
+    fn is_authorized(&self) -> bool {
+        self.candidate.offer.flow() == Ok(Flow::Authorization)
+    }
+}
+
+/// The offers of a challenge, looked at.
+#[derive(Default)]
+struct Weighed {
+    payable: Vec<Payable>,
+    /// Name of an offer, and why it is not paid.
+    dropped: Vec<(String, String)>,
+}
+
 impl PaymentClient {
     /// The offer to pay.
     pub(super) async fn choose(&self, purchase: &Purchase<'_>) -> Result<(PaymentRequirements, Ready), PayError> {
-        let mut reasons = Vec::new();
-        let mut looked = Looked::default();
-        let mut candidates: Vec<(Candidate, Ready)> = Vec::new();
-        let authorized = |(candidate, _): &(Candidate, Ready)| candidate.offer.flow() == Ok(Flow::Authorization);
-        for offer in purchase.required.accepts.iter().take(MAX_OFFERS) {
-            match self.consider(purchase, offer, &mut looked).await {
-                Ok(ready) => candidates.push((Candidate::new(offer.clone(), ready.network.clone()), ready)),
-                Err(why) => {
-                    let name: String = format!("{} on {}", offer.scheme, offer.network).chars().take(96).collect();
-                    reasons.push((name, why));
-                }
+        // The first is paid unless something is to be compared: what comes after it need not even be opened.
+        let all = self.engine.chooser.is_some() || self.engine.preferences.compares();
+        let Weighed { payable, dropped } = self.weigh(purchase, all).await;
+        if payable.is_empty() {
+            return Err(PayError::NoOffer(dropped));
+        }
+        let likings: Vec<_> = payable.iter().map(|payable| &payable.liking).collect();
+        let places = self.engine.preferences.order(&likings);
+        let chosen = match &self.engine.chooser {
+            Some(chooser) => {
+                let offered: Vec<_> = places.iter().map(|at| payable[*at].candidate.clone()).collect();
+                chooser(purchase, &offered)
             }
-            // The first is paid unless a chooser wants to see them all: what comes after it need not even be opened.
-            if self.engine.chooser.is_none() && candidates.last().is_some_and(authorized) {
+            None => Some(0),
+        };
+        match chosen.and_then(|chosen| places.get(chosen)) {
+            Some(at) => {
+                let Payable { candidate, ready, .. } = &payable[*at];
+                Ok((candidate.offer.clone(), ready.clone()))
+            }
+            None => Err(PayError::Refused("the chooser chose none of the offers".to_owned())),
+        }
+    }
+
+    /// What this client makes of a challenge: which offers it could pay, in which order, and why it would not pay the
+    /// others. Signs nothing. Give `origin` as the request had it.
+    pub async fn explain(&self, required: &PaymentRequired, origin: &str) -> Explanation {
+        let purchase = Purchase { origin, resource: &required.resource, required };
+        let Weighed { payable, dropped } = self.weigh(&purchase, true).await;
+        let kept: Vec<_> = payable
+            .into_iter()
+            .map(|Payable { candidate, liking, .. }| (shown(&candidate.offer, Some(&*candidate.network)), liking))
+            .collect();
+        Explanation::new(&self.engine.preferences, &kept, &dropped)
+    }
+
+    /// Looks at the offers of a challenge, those on preferred networks first; at `all` of them, or until one is found.
+    async fn weigh(&self, purchase: &Purchase<'_>, all: bool) -> Weighed {
+        let Engine { parts, preferences, .. } = &*self.engine;
+        let mut weighed = Weighed::default();
+        let mut looked = Looked::default();
+        // Words about networks come before any is opened: what is avoided is no reason to open one.
+        let mut offers = Vec::new();
+        for offer in purchase.required.accepts.iter().take(MAX_OFFERS) {
+            let words = parts.registry.network_words(&offer.network);
+            let subject = subject(offer, &words, None);
+            match preferences.refusal(&subject) {
+                Some(why) => weighed.dropped.push((shown(offer, None), why)),
+                None => offers.push((Reverse(preferences.preferred(&subject)), offer, words)),
+            }
+        }
+        offers.sort_by_key(|(preferred, ..)| *preferred);
+        for (_, offer, words) in offers {
+            match self.consider(purchase, offer, &words, &mut looked).await {
+                Ok(payable) => weighed.payable.push(payable),
+                Err(why) => weighed.dropped.push((shown(offer, None), why)),
+            }
+            if !all && weighed.payable.last().is_some_and(Payable::is_authorized) {
                 break;
             }
         }
         // Paying after the work is done is safer than before: keep the other flows only where nothing else is offered.
-        if candidates.iter().any(authorized) {
-            candidates.retain(authorized);
+        if weighed.payable.iter().any(Payable::is_authorized) {
+            let (authorized, others) = weighed.payable.into_iter().partition(Payable::is_authorized);
+            weighed.payable = authorized;
+            weighed.dropped.extend(others.into_iter().map(|other: Payable| {
+                let why = "it is paid before the work is done, and another offer is not".to_owned();
+                (shown(&other.candidate.offer, Some(&*other.candidate.network)), why)
+            }));
         }
-        if candidates.is_empty() {
-            return Err(PayError::NoOffer(reasons));
-        }
-        let chosen = match &self.engine.chooser {
-            Some(chooser) => {
-                let offered: Vec<_> = candidates.iter().map(|(candidate, _)| candidate.clone()).collect();
-                chooser(purchase, &offered).filter(|chosen| *chosen < candidates.len())
-            }
-            None => Some(0),
-        };
-        match chosen {
-            Some(chosen) => {
-                let (candidate, ready) = candidates.swap_remove(chosen);
-                Ok((candidate.offer, ready))
-            }
-            None => Err(PayError::Refused("the chooser chose none of the offers".to_owned())),
-        }
+        weighed
     }
 
     /// Whether an offer can be paid and may be. What needs no network comes first: opening one is work that a stranger
@@ -104,8 +160,9 @@ impl PaymentClient {
         &self,
         purchase: &Purchase<'_>,
         offer: &PaymentRequirements,
+        words: &NetworkWords,
         looked: &mut Looked,
-    ) -> Result<Ready, String> {
+    ) -> Result<Payable, String> {
         let engine = &self.engine;
         let flow = offer.flow().map_err(|name| format!("its payment flow `{name}` is not known"))?;
         engine.time_limit.check(offer)?;
@@ -113,10 +170,20 @@ impl PaymentClient {
         if !ready.side.flows().contains(&flow) {
             return Err(format!("`{}` is not paid `{flow}` by this client", offer.scheme));
         }
+        let network = &*ready.network;
+        let subject = subject(offer, words, Some(network));
+        if let Some(why) = engine.preferences.refusal(&subject) {
+            return Err(why);
+        }
         let candidate = Candidate::new(offer.clone(), ready.network.clone());
         engine.policies.iter().try_for_each(|policy| policy.allows(purchase, &candidate))?;
         engine.keep(&ready);
-        Ok(ready)
+        let liking = Liking {
+            preferred: engine.preferences.preferred(&subject),
+            worth: Worth::of(network, &offer.asset, offer.amount),
+            pace: words.pace,
+        };
+        Ok(Payable { candidate, ready, liking })
     }
 
     /// The paying side for a scheme on a network this client has a key for.
@@ -160,4 +227,26 @@ impl PaymentClient {
         let side = parts.registry.client(name, network.id(), section, cx).await?;
         Ok(Ready { side, network })
     }
+}
+
+/// An offer, for preferences. Clients do not know facilitators by name, but by an address their offers carry.
+fn subject<'a>(offer: &'a PaymentRequirements, words: &'a NetworkWords, open: Option<&'a dyn Network>) -> Subject<'a> {
+    Subject {
+        network: &offer.network,
+        words,
+        scheme: &offer.scheme,
+        open,
+        asset: Some(&offer.asset),
+        facilitator: None,
+        extra: offer.extra.as_ref(),
+    }
+}
+
+/// An offer, for errors and explanations: short, whatever a stranger wrote.
+fn shown(offer: &PaymentRequirements, network: Option<&dyn Network>) -> String {
+    let text = match network {
+        Some(network) => crate::prefer::shown(offer, network),
+        None => format!("{} on {}", offer.scheme, offer.network),
+    };
+    text.chars().take(96).collect()
 }

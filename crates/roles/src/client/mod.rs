@@ -1,25 +1,29 @@
 //! The client engine: which offer to pay, and signing it. It knows no transport.
 
+mod budget;
 mod builder;
 mod choose;
 mod error;
 mod hooks;
 mod policy;
 
+pub use budget::{Approver, Errand, ExportFormat, MemoryBudget, Paying};
 pub use builder::PaymentClientBuilder;
 pub use error::PayError;
 pub use hooks::ClientHook;
 pub use policy::{Candidate, PinnedPayees, Policy, Purchase, SpendLimit, TimeLimit};
 
+use crate::prefer::Preferences;
 use crate::setup::Parts;
+use budget::Books;
 use choose::Ready;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::{fmt, io};
 use tollway_core::{
-    ClientExtension, Object, PartKind, PaymentPayload, PaymentRequired, RegistryError, SettleResponse, X402_VERSION,
-    echo_is_faithful,
+    ClientExtension, Fate, Object, PartKind, PaymentPayload, PaymentRequired, RegistryError, SettleResponse,
+    X402_VERSION, echo_is_faithful,
 };
 
 /// A client that pays. Cheap to clone. Transports call it with the challenges they meet.
@@ -41,9 +45,11 @@ struct Engine {
     /// Looked at before any network is opened.
     time_limit: TimeLimit,
     policies: Vec<Arc<dyn Policy>>,
+    preferences: Preferences,
     chooser: Option<Chooser>,
     hooks: Vec<Arc<dyn ClientHook>>,
     extensions: Vec<Arc<dyn ClientExtension>>,
+    books: Books,
     /// Paying sides of offers that policies allowed, those used last at the end.
     ready: Mutex<Vec<Ready>>,
 }
@@ -77,9 +83,39 @@ impl PaymentClient {
 
     /// Chooses an offer and signs a payment of it. Give `origin` as the request had it, not as the challenge says.
     ///
+    /// It is reserved in the budget before it is signed and written down before this returns. Transports that know the
+    /// whole request call [`pay_for`](Self::pay_for) instead.
+    ///
     /// # Errors
     /// [`PayError`] says for each offer why it was not paid.
     pub async fn pay(&self, required: &PaymentRequired, origin: &str) -> Result<PaymentPayload, PayError> {
+        self.pay_new(required, origin, None).await
+    }
+
+    /// The payment for a request: the one that was made for the same request before, if its answer was lost and its fate
+    /// is not known, else a new one as by [`pay`](Self::pay). Hold it until the request is answered or given up.
+    ///
+    /// # Errors
+    /// As [`pay`](Self::pay); also where a payment for the same request may have been settled already.
+    pub async fn pay_for(&self, required: &PaymentRequired, errand: &Errand<'_>) -> Result<Paying, PayError> {
+        if let Some(again) = self.resume(required, errand).await? {
+            return Ok(again);
+        }
+        let payment = self.pay_new(required, errand.origin, Some(errand)).await?;
+        Ok(self.engine.books.depart(payment, true))
+    }
+
+    /// A payment that was made before and is presented again by hand.
+    pub fn present(&self, payment: PaymentPayload) -> Paying {
+        self.engine.books.depart(payment, false)
+    }
+
+    async fn pay_new(
+        &self,
+        required: &PaymentRequired,
+        origin: &str,
+        errand: Option<&Errand<'_>>,
+    ) -> Result<PaymentPayload, PayError> {
         if required.x402_version != X402_VERSION {
             return Err(PayError::Version(required.x402_version));
         }
@@ -88,15 +124,47 @@ impl PaymentClient {
         for hook in &self.engine.hooks {
             hook.before_payment(&purchase, &offer).await.map_err(PayError::Refused)?;
         }
-        let signed = ready.side().sign(&offer, &required.resource).await.map_err(PayError::Sign)?;
-        let mut payment = PaymentPayload::new(offer, signed.payload);
-        payment.resource = Some(required.resource.clone());
-        payment.extensions.clone_from(&required.extensions);
-        self.enrich(required, &mut payment).await?;
-        for hook in &self.engine.hooks {
-            hook.signed(&purchase, &payment).await.map_err(PayError::Refused)?;
+        let reservation = self.reserve(&purchase, errand, &offer).await?;
+        let signed = async {
+            let signed = ready.side().sign(&offer, &required.resource).await.map_err(PayError::Sign)?;
+            let mut payment = PaymentPayload::new(offer, signed.payload);
+            payment.resource = Some(required.resource.clone());
+            payment.extensions.clone_from(&required.extensions);
+            self.enrich(required, &mut payment).await?;
+            for hook in &self.engine.hooks {
+                hook.signed(&purchase, &payment).await.map_err(PayError::Refused)?;
+            }
+            Ok((payment, signed.dead_after))
+        };
+        match signed.await {
+            Ok((payment, dead_after)) => {
+                self.engine.books.sign(&reservation, &payment, dead_after).await?;
+                Ok(payment)
+            }
+            Err(why) => {
+                // Nobody was given what was signed, if anything was.
+                self.engine.books.give_back(&reservation).await;
+                Err(why)
+            }
         }
-        Ok(payment)
+    }
+
+    /// A paid request was served without a receipt. The payment is taken for settled.
+    pub async fn delivered(&self, payment: &PaymentPayload) {
+        self.engine.books.write(payment, &Fate::Spent { transaction: String::new() }).await;
+    }
+
+    /// A payment that could not be sent at all: nobody has seen it, and it counts no more.
+    pub async fn unsent(&self, payment: &PaymentPayload) {
+        self.engine.books.write(payment, &Fate::Released).await;
+    }
+
+    /// Writes down what was spent, oldest first, as CSV or JSON.
+    ///
+    /// # Errors
+    /// The books could not be read, or `out` could not be written.
+    pub async fn export(&self, format: ExportFormat, out: &mut (dyn io::Write + Send)) -> io::Result<()> {
+        self.engine.books.export(format, out).await
     }
 
     /// Tells hooks and extensions how a paid request was answered.
@@ -108,6 +176,7 @@ impl PaymentClient {
         challenge: Option<&PaymentRequired>,
         headers: &[(String, String)],
     ) {
+        self.engine.books.answered(payment, receipt, challenge).await;
         for hook in &self.engine.hooks {
             hook.answered(payment, receipt, challenge).await;
         }

@@ -4,15 +4,15 @@ use super::admitted::{Admitted, Deal};
 use super::challenge::{self, Offers};
 use super::claim::{ClaimGuard, Claimed, released};
 use super::live::LiveRoute;
-use super::offers::{Kind, Offer, ReadyWay};
+use super::offers::{Kind, Offer, ReadyWay, WayOffers};
 use super::refusal::Refusal;
 use super::{Admission, Engine, ReadyRoute, ResourceServer};
 use crate::random;
+use std::any::Any;
 use std::sync::Arc;
-use tokio::time::timeout;
 use tollway_core::{
-    Caller, ClaimRow, ErrorCode, Failure, Fault, FaultKind, Flow, Gate, Outcome, PaymentPayload, Request, Scope,
-    SettleResponse, Verified, X402_VERSION, codes, echo_is_faithful, matches_offer,
+    Caller, Claim, ClaimRow, ErrorCode, Failure, Fault, FaultKind, Flow, Gate, Outcome, PaymentPayload, Request, Scope,
+    SettleResponse, Settled, X402_VERSION, codes, echo_is_faithful, matches_offer,
 };
 
 impl ResourceServer {
@@ -47,18 +47,19 @@ impl ResourceServer {
     ) -> Result<Admitted, Refusal> {
         let engine = &self.engine;
         let route = &engine.routes[index];
-        let offers = resolve(route, live, request).await?;
+        let offers = resolve(engine, route, live, request).await?;
         let refuse = |error: &ErrorCode| challenge::fresh(engine, route, request, &offers, error);
         if raw.x402_version != X402_VERSION {
             return Err(refuse(&codes::INVALID_X402_VERSION));
         }
-        let offer = match find_offer(&offers, &raw) {
-            Some(offer) => offer,
-            None => {
-                let former = former(route, live, request, engine.clock.now()).await?;
-                find_offer(&former, &raw).ok_or_else(|| refuse(&codes::NO_MATCHING_REQUIREMENTS))?
-            }
-        };
+        let mut found = find_offers(&offers, &raw);
+        if found.is_empty() {
+            let former = former(engine, route, live, request, engine.clock.now()).await?;
+            found = find_offers(&former, &raw);
+        }
+        engine.order(&mut found);
+        let mut found = found.into_iter();
+        let offer = found.next().ok_or_else(|| refuse(&codes::NO_MATCHING_REQUIREMENTS))?;
         if !echo_holds(engine, route, request, &offers, &raw) {
             return Err(refuse(&codes::EXTENSION_ECHO_MISMATCH));
         }
@@ -70,28 +71,37 @@ impl ResourceServer {
             request: shared.then(|| request.to_shared()),
             raw: Arc::new(raw),
             offer,
+            others: found.collect(),
             payer: claim.payer.clone(),
             charged: None,
+            held: Vec::new(),
         };
+        let mut held: Vec<Arc<dyn Any + Send + Sync>> = Vec::new();
         if let Some(paid) = deal.paid() {
             for (extension, section) in &route.extensions {
                 match extension.before_payment(&paid, section).await {
                     Ok(Gate::Pass) => {}
                     Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
+                    Ok(Gate::Hold(hold)) => held.push(Arc::from(hold)),
+                    Ok(Gate::Replay(replay)) => {
+                        if !replay.proven
+                            && let Err(why) = deal.verify().await
+                        {
+                            return Err(deal.refusal(why, &offers, request));
+                        }
+                        return Err(Refusal::Replayed(replay));
+                    }
                     // A payment cannot be traded for a grant: it was not asked for.
                     Ok(_) => tracing::warn!(key = extension.key(), "an extension granted a request that is being paid"),
                     Err(why) => return Err(deal.refusal(why, &offers, request)),
                 }
             }
         }
-        let caller = Caller::new(random::token().map_err(internal)?);
-        let row = ClaimRow::new(Scope::Server, claim, (*deal.raw).clone(), deal.offer.requirements.clone(), caller);
-        let row = row.asking(deal.offer.facilitator.name());
+        deal.held = held;
+        let row = deal.row(claim).map_err(internal)?;
         match ClaimGuard::take(engine.ledger.clone(), row).await.map_err(internal)? {
-            Claimed::Foreign => {
-                let network = deal.offer.requirements.network.clone();
-                Err(Refusal::Failed(Box::new(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, ""))))
-            }
+            Claimed::Foreign => Err(deal.foreign()),
+            Claimed::Spent(settled) => Err(deal.spent(settled)),
             // Paid, and nobody was told: the receipt is already there.
             Claimed::Again(guard, _, Outcome::Undelivered(settled)) => Ok(deal.redeliver(guard, settled)),
             // Sent before: verifying would only find the nonce used, and only who may have sent it knows more.
@@ -103,13 +113,23 @@ impl ResourceServer {
                     false => deal.proceed(guard, row.caller).await,
                 }
             }
-            Claimed::New(guard, caller) if deal.offer.flow == Flow::Authorization => match deal.verify().await {
-                Ok(()) => Ok(deal.verified(guard, caller)),
-                Err(why) => {
-                    guard.resolve(released(codes::UNEXPECTED_VERIFY_ERROR)).await;
-                    Err(deal.refusal(why, &offers, request))
+            Claimed::New(mut guard, mut caller) if deal.offer.flow == Flow::Authorization => {
+                match deal.verify().await {
+                    Ok(0) => Ok(deal.verified(guard, caller)),
+                    // Who verified is who settles.
+                    Ok(other) => {
+                        deal.turn_to(other);
+                        let claim = deal.offer.scheme.claim(&deal.raw, &deal.offer.requirements);
+                        let row = deal.row(claim.map_err(|why| refuse(&why.code))?).map_err(internal)?;
+                        caller = guard.pass_on(row).await.map_err(internal)?.ok_or_else(|| deal.foreign())?;
+                        Ok(deal.verified(guard, caller))
+                    }
+                    Err(why) => {
+                        guard.resolve(released(codes::UNEXPECTED_VERIFY_ERROR)).await;
+                        Err(deal.refusal(why, &offers, request))
+                    }
                 }
-            },
+            }
             Claimed::New(guard, caller) => deal.proceed(guard, caller).await,
         }
     }
@@ -125,21 +145,27 @@ async fn unpaid(
     if let Some(kept) = &live.challenge
         && request.query().is_empty()
         && Some(request.target()) == route.pattern.literal()
+        && challenge::is_current(engine, route)
     {
         return Ok(Refusal::Challenge(kept.clone()));
     }
-    let offers = resolve(route, live, request).await?;
+    let offers = resolve(engine, route, live, request).await?;
     Ok(challenge::fresh(engine, route, request, &offers, &codes::PAYMENT_REQUIRED))
 }
 
 /// The offers of this request: those kept, and those priced for it.
-pub(super) async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request) -> Result<Offers, Refusal> {
+pub(super) async fn resolve(
+    engine: &Engine,
+    route: &ReadyRoute,
+    live: &LiveRoute,
+    request: &dyn Request,
+) -> Result<Offers, Refusal> {
     let mut offers = Vec::with_capacity(live.ways.len());
     let shared = live.ways.iter().any(|way| way.fixed.is_none()).then(|| request.to_shared());
     for (ready, way) in route.ways.iter().zip(&live.ways) {
         offers.push(match &way.fixed {
             Some(fixed) => fixed.clone(),
-            None => price(route, ready, &way.kinds, &shared).await?,
+            None => price(engine, route, ready, &way.kinds, &shared).await?,
         });
     }
     match challenge::nothing(&offers) {
@@ -149,35 +175,48 @@ pub(super) async fn resolve(route: &ReadyRoute, live: &LiveRoute, request: &dyn 
 }
 
 /// The offers made to this request a moment ago, before a facilitator said something else about itself.
-async fn former(route: &ReadyRoute, live: &LiveRoute, request: &dyn Request, now: u64) -> Result<Offers, Refusal> {
+async fn former(
+    engine: &Engine,
+    route: &ReadyRoute,
+    live: &LiveRoute,
+    request: &dyn Request,
+    now: u64,
+) -> Result<Offers, Refusal> {
     let mut offers = Vec::new();
     let shared = live.ways.iter().any(|way| !way.former.is_empty()).then(|| request.to_shared());
     for (ready, way) in route.ways.iter().zip(&live.ways) {
         let payable = way.former.iter().filter(|(_, until)| *until >= now);
         let kinds: Vec<_> = payable.map(|(kind, _)| kind.clone()).collect();
         if !kinds.is_empty() {
-            offers.push(price(route, ready, &kinds, &shared).await?);
+            offers.push(price(engine, route, ready, &kinds, &shared).await?);
         }
     }
     Ok(offers)
 }
 
 async fn price(
+    engine: &Engine,
     route: &ReadyRoute,
     ready: &ReadyWay,
     kinds: &[Kind],
     request: &Option<Arc<dyn Request>>,
-) -> Result<Arc<[Arc<Offer>]>, Refusal> {
-    ready.offers(kinds, request).await.map_err(|why| {
+) -> Result<WayOffers, Refusal> {
+    let made = ready.offers(kinds, &engine.preferences, request).await.map_err(|why| {
         tracing::error!(route = %route.pattern, %why, "a request could not be priced");
         Refusal::Internal
-    })
+    })?;
+    Ok(made.offers.into())
 }
 
-/// The offer a payment answers.
-fn find_offer(offers: &Offers, raw: &PaymentPayload) -> Option<Arc<Offer>> {
-    let mut all = offers.iter().flat_map(|offers| offers.iter());
-    all.find(|offer| matches_offer(&offer.requirements, &raw.accepted, offer.scheme.dynamic_extra())).cloned()
+/// The offers a payment answers: the first that matches, and those of other facilitators that ask for the very same.
+fn find_offers(offers: &Offers, raw: &PaymentPayload) -> Vec<Arc<Offer>> {
+    let matches = |offer: &&Arc<Offer>| matches_offer(&offer.requirements, &raw.accepted, offer.scheme.dynamic_extra());
+    for way in offers {
+        if let Some(first) = way.iter().find(matches) {
+            return way.iter().filter(|offer| offer.requirements == first.requirements).cloned().collect();
+        }
+    }
+    Vec::new()
 }
 
 fn echo_holds(
@@ -192,9 +231,7 @@ fn echo_holds(
     }
     let mut resource = route.info.clone();
     resource.url = route.url.clone().unwrap_or_else(|| request.resource(&engine.origin));
-    let advertised = offers.iter().filter_map(|offers| offers.first());
-    let accepts: Vec<_> = advertised.map(|offer| offer.requirements.clone()).collect();
-    let declared = challenge::declarations(route, &resource, &accepts);
+    let declared = challenge::declarations(route, &resource, &challenge::samples(offers));
     engine.extensions.iter().all(|extension| {
         let key = extension.key();
         echo_is_faithful(key, declared.get(key), raw.extensions.as_ref(), &extension.echo())
@@ -207,8 +244,9 @@ pub(super) fn internal(why: Fault) -> Refusal {
 }
 
 impl Deal {
-    /// Asks the facilitator, with the hooks around it.
-    async fn verify(&self) -> Result<(), Failure> {
+    /// Asks for a verdict, with the hooks around it; says who gave it: 0 is the offer's facilitator, see
+    /// [`ask_any`](Self::ask_any).
+    async fn verify(&self) -> Result<usize, Failure> {
         let engine = &self.server.engine;
         let paid = self.paid();
         let hooks = engine.hooks.iter().zip(std::iter::repeat(paid)).filter_map(|(hook, paid)| Some((hook, paid?)));
@@ -220,11 +258,11 @@ impl Deal {
             }
         }
         let asked = match stand_in {
-            Some(verified) => Ok(verified),
-            None => self.ask_facilitator().await,
+            Some(verified) => Ok((0, verified)),
+            None => self.ask_any().await,
         };
-        let verified = match asked {
-            Ok(verified) => verified,
+        let (winner, verified) = match asked {
+            Ok(verdict) => verdict,
             Err(why) => {
                 let mut recovered = None;
                 for (hook, paid) in hooks.clone() {
@@ -233,46 +271,46 @@ impl Deal {
                         break;
                     }
                 }
-                recovered.ok_or(why)?
+                (0, recovered.ok_or(why)?)
             }
         };
         for (hook, paid) in hooks {
             hook.verified(&paid, &verified).await?;
         }
-        Ok(())
+        Ok(winner)
     }
 
-    async fn ask_facilitator(&self) -> Result<Verified, Failure> {
-        let longest = self.server.engine.verify_timeout;
-        let facilitator = &self.offer.facilitator;
-        let verdict = timeout(longest, facilitator.verify(&self.raw, &self.offer.requirements)).await;
-        let verified = verdict.unwrap_or_else(|_| {
-            let message = format!("the facilitator `{}` gave no verdict in {longest:?}", facilitator.name());
-            Err(Fault::new(FaultKind::Timeout, message).into())
-        })?;
-        self.check_payer(verified.payer.as_deref())?;
-        Ok(verified)
+    /// A row that says who is asked now.
+    pub(super) fn row(&self, claim: Claim) -> Result<ClaimRow, Fault> {
+        let caller = Caller::new(random::token()?);
+        let row = ClaimRow::new(Scope::Server, claim, (*self.raw).clone(), self.offer.requirements.clone(), caller);
+        Ok(row.asking(self.offer.facilitator.name()))
     }
 
-    /// A facilitator that names another payer than the payment does is lying or broken.
-    pub(super) fn check_payer(&self, named: Option<&str>) -> Result<(), Fault> {
-        let Some(named) = named else { return Ok(()) };
-        if self.offer.network.canonical(named).is_ok_and(|named| named == self.payer.address()) {
-            return Ok(());
-        }
-        let message = format!("the facilitator `{}` answered for another payer", self.offer.facilitator.name());
-        Err(Fault::new(FaultKind::Invalid, message))
+    /// The answer to a payment that is somebody else's, or is being served.
+    pub(super) fn foreign(&self) -> Refusal {
+        let network = self.offer.requirements.network.clone();
+        Refusal::Failed(Box::new(SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, "")))
+    }
+
+    /// The answer to whoever presents a payment for the same purchase again: how it was settled, and nothing else.
+    fn spent(&self, settled: Settled) -> Refusal {
+        let network = self.offer.requirements.network.clone();
+        let mut receipt = SettleResponse::failed(network, codes::DUPLICATE_SETTLEMENT, settled.transaction);
+        receipt.payer = settled.payer;
+        Refusal::Failed(Box::new(receipt))
     }
 
     /// Turns to the facilitator that was asked before. Any other could send the payment a second time.
     fn ask(&mut self, name: Option<&str>) -> Result<(), Refusal> {
+        self.others.clear();
         let Some(name) = name.filter(|name| *name != self.offer.facilitator.name()) else { return Ok(()) };
-        let mut configured = self.server.engine.facilitators.iter();
-        let Some(facilitator) = configured.find(|facilitator| facilitator.name() == name) else {
+        let mut configured = self.server.engine.facilitators.iter().enumerate();
+        let Some((position, facilitator)) = configured.find(|(_, facilitator)| facilitator.name() == name) else {
             tracing::error!(facilitator = name, "a payment is pending with a facilitator that is no longer configured");
             return Err(Refusal::Unavailable(format!("the facilitator `{name}` cannot be asked")));
         };
-        self.offer = Arc::new(Offer { facilitator: facilitator.clone(), ..(*self.offer).clone() });
+        self.offer = Arc::new(Offer { facilitator: facilitator.clone(), position, ..(*self.offer).clone() });
         Ok(())
     }
 

@@ -6,12 +6,13 @@ use super::offers::Offer;
 use super::refusal::Refusal;
 use super::{Canceled, Charge, ChargeError, Handled, ReadyRoute, ResourceServer};
 use crate::task::to_the_end;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
 use tollway_core::{
-    AccountId, Caller, Failure, Fault, FaultKind, Grant, Object, Outcome, Paid, PaymentPayload, PaymentRequirements,
-    Reply, Request, Sent, ServerExtension, SettleResponse, Settled, codes,
+    AccountId, Caller, FacilitatorCall, Failure, Fault, FaultKind, Grant, Object, Outcome, Paid, PaymentPayload,
+    PaymentRequirements, Rejected, Reply, Request, Sent, ServerExtension, SettleResponse, Settled, codes,
 };
 
 /// A request that an extension or a hook opened without payment.
@@ -70,9 +71,13 @@ pub(super) struct Deal {
     pub(super) request: Option<Arc<dyn Request>>,
     pub(super) raw: Arc<PaymentPayload>,
     pub(super) offer: Arc<Offer>,
+    /// The very same offer of other facilitators, in the order in which they are asked.
+    pub(super) others: Vec<Arc<Offer>>,
     pub(super) payer: AccountId,
     /// The offer with what is really charged, where that is less.
     pub(super) charged: Option<Arc<PaymentRequirements>>,
+    /// What extensions want to be kept until the request has ended.
+    pub(super) held: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A payment whose money moved, with what goes back to the client.
@@ -139,13 +144,18 @@ impl Admitted {
         }
     }
 
+    /// Most bytes of an answer that extensions want to see before it is released ([`Handled::answering`]).
+    pub fn keeps_answers(&self) -> Option<usize> {
+        self.deal.route().extensions.iter().filter_map(|(extension, _)| extension.keeps_answers()).max()
+    }
+
     /// The handler is done; `true` or `false` says whether it answered below 400, and [`Handled::charged`] what a
     /// metered request costs. Settles, unless that is done or there is nothing to pay for.
     ///
     /// Settlement runs in a task of its own. If this future is dropped, it runs to its end all the same, and the same
     /// payment presented again is answered from it.
     pub async fn finish(mut self, handled: impl Into<Handled>) -> Finished {
-        let Handled { served, charge } = handled.into();
+        let Handled { served, charge, answer } = handled.into();
         if let Some(charge) = charge.filter(|_| served)
             && let Err(why) = self.deal.charge(&charge)
         {
@@ -157,6 +167,11 @@ impl Admitted {
                 let Delivery { settled, receipt, attach, guard, .. } = *delivery;
                 // Paid and not served: the payer may come back with the same payment.
                 if served {
+                    if let Some(answer) = answer {
+                        let (deal, receipt, attach) = (self.deal.share(), receipt.clone(), attach.clone());
+                        let told = to_the_end(async move { deal.answered(&receipt, answer, &attach).await }).await;
+                        told.unwrap_or_else(|why| tracing::error!(%why, "an answer could not be shown to extensions"));
+                    }
                     guard.delivered(settled);
                 }
                 Finished::Release { receipt: Some(receipt), attach }
@@ -166,13 +181,15 @@ impl Admitted {
                 self.deal.canceled(Canceled::HandlerFailed).await;
                 Finished::Release { receipt: None, attach: Vec::new() }
             }
-            Some(Stage::Verified(guard, caller)) => match Deal::spawn_settle(self.deal.share(), *guard, caller).await {
-                Ok(Delivery { settled, receipt, attach, guard }) => {
-                    guard.delivered(settled);
-                    Finished::Release { receipt: Some(receipt), attach }
+            Some(Stage::Verified(guard, caller)) => {
+                match Deal::spawn_settle(self.deal.share(), *guard, caller, answer).await {
+                    Ok(Delivery { settled, receipt, attach, guard }) => {
+                        guard.delivered(settled);
+                        Finished::Release { receipt: Some(receipt), attach }
+                    }
+                    Err(refusal) => Finished::Refused(refusal),
                 }
-                Err(refusal) => Finished::Refused(refusal),
-            },
+            }
             None => Finished::Refused(Refusal::Internal),
         }
     }
@@ -183,7 +200,9 @@ impl Drop for Admitted {
         if let Some(Stage::Verified(guard, _)) = &self.stage
             && self.deal.request.is_some()
         {
-            let deal = self.deal.share();
+            let mut deal = self.deal.share();
+            // The request has ended; who listens to that must not make it look as if it had not.
+            deal.held.clear();
             guard.runtime().spawn(async move { deal.canceled(Canceled::Dropped).await });
         }
     }
@@ -207,8 +226,10 @@ impl Deal {
             request: self.request.clone(),
             raw: self.raw.clone(),
             offer: self.offer.clone(),
+            others: self.others.clone(),
             payer: self.payer.clone(),
             charged: self.charged.clone(),
+            held: self.held.clone(),
         }
     }
 
@@ -239,7 +260,7 @@ impl Deal {
 
     /// Settles before the handler: the upfront flow, and payments that were sent before.
     pub(super) async fn proceed(self, guard: ClaimGuard, caller: Caller) -> Result<Admitted, Refusal> {
-        let delivery = Self::spawn_settle(self.share(), guard, caller).await?;
+        let delivery = Self::spawn_settle(self.share(), guard, caller, None).await?;
         Ok(Admitted { deal: self, stage: Some(Stage::Settled(Box::new(delivery))) })
     }
 
@@ -269,20 +290,39 @@ impl Deal {
 
     /// Settles to the end, so that a client that leaves loses nothing: the delivery nobody waits for is
     /// dropped, and its guard writes down that the money moved.
-    async fn spawn_settle(deal: Self, guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
-        to_the_end(async move { deal.settle(guard, caller).await }).await.map_err(internal)?
+    async fn spawn_settle(
+        deal: Self,
+        guard: ClaimGuard,
+        caller: Caller,
+        answer: Option<Reply>,
+    ) -> Result<Delivery, Refusal> {
+        to_the_end(async move { deal.settle(guard, caller, answer).await }).await.map_err(internal)?
     }
 
-    async fn settle(self, mut guard: ClaimGuard, caller: Caller) -> Result<Delivery, Refusal> {
+    async fn settle(
+        mut self,
+        mut guard: ClaimGuard,
+        caller: Caller,
+        answer: Option<Reply>,
+    ) -> Result<Delivery, Refusal> {
+        let network = self.offer.requirements.network.clone();
         let failed = |code, transaction: &str| {
-            let network = self.offer.requirements.network.clone();
+            let network = network.clone();
             Refusal::Failed(Box::new(SettleResponse::failed(network, code, transaction)))
         };
-        match self.settle_with_hooks(&mut guard, &caller).await {
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                extension.settling(&paid, section).await;
+            }
+        }
+        match self.settle_with_hooks(&mut guard, caller).await {
             Ok(Outcome::Settled(settled)) => {
                 guard.moved(&settled);
                 let (extensions, attach) = self.after_settlement(&settled).await;
                 let receipt = self.receipt(&settled, extensions);
+                if let Some(answer) = answer {
+                    self.answered(&receipt, answer, &attach).await;
+                }
                 Ok(Delivery { settled, receipt, attach, guard })
             }
             Ok(Outcome::Released(why)) | Err(Failure::Rejected(why)) => {
@@ -294,6 +334,7 @@ impl Deal {
                 refused.error_message.clone_from(&why.message);
                 refused.payer.clone_from(&why.payer);
                 guard.resolve(Outcome::Released(why)).await;
+                self.unsettled().await;
                 Err(Refusal::Failed(Box::new(refused)))
             }
             Ok(Outcome::Pending { transaction }) => {
@@ -310,20 +351,45 @@ impl Deal {
             )),
             Err(Failure::Fault(why)) => {
                 let refusal = self.unavailable(&why);
+                let unsent = why.sent == Sent::No;
                 guard
-                    .resolve(if why.sent == Sent::No {
+                    .resolve(if unsent {
                         released(codes::UNEXPECTED_SETTLE_ERROR)
                     } else {
                         Outcome::Pending { transaction: String::new() }
                     })
                     .await;
+                if unsent {
+                    self.unsettled().await;
+                }
                 Err(refusal)
             }
         }
     }
 
-    async fn settle_with_hooks(&self, guard: &mut ClaimGuard, caller: &Caller) -> Result<Outcome, Failure> {
-        let hooks = &self.server.engine.hooks;
+    async fn unsettled(&self) {
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                extension.unsettled(&paid, section).await;
+            }
+        }
+    }
+
+    /// Shows extensions the whole answer, as the client gets it.
+    async fn answered(&self, receipt: &SettleResponse, mut answer: Reply, attach: &[(String, String)]) {
+        answer.attach.extend_from_slice(attach);
+        if let Some(paid) = self.paid() {
+            for (extension, section) in &self.route().extensions {
+                if extension.keeps_answers().is_some_and(|most| answer.body.len() <= most) {
+                    extension.answered(&paid, section, receipt, &answer).await;
+                }
+            }
+        }
+    }
+
+    async fn settle_with_hooks(&mut self, guard: &mut ClaimGuard, mut caller: Caller) -> Result<Outcome, Failure> {
+        let server = self.server.clone();
+        let hooks = &server.engine.hooks;
         let before = guard.pending().map(str::to_owned);
         if let Some(paid) = self.paid() {
             for hook in hooks {
@@ -335,14 +401,26 @@ impl Deal {
                 }
             }
         }
+        let fresh = before.is_none();
         // From the first call on, the money may be on its way, whatever becomes of this task.
         guard.unknown(before.clone().unwrap_or_default());
-        let mut outcome = still_pending(before, self.ask_to_settle(caller).await);
+        let mut outcome = still_pending(before, self.ask_to_settle(&caller).await);
+        while fresh && self.may_turn(&outcome) {
+            // Whoever sent nothing is not asked again.
+            self.offer = self.others.remove(0);
+            let claim = self.offer.scheme.claim(&self.raw, &self.offer.requirements)?;
+            match guard.pass_on(self.row(claim)?).await? {
+                Some(other) => caller = other,
+                None => return Err(Rejected::new(codes::DUPLICATE_SETTLEMENT).into()),
+            }
+            guard.unknown(String::new());
+            outcome = self.ask_to_settle(&caller).await;
+        }
         if let Ok(Outcome::Pending { transaction }) = &outcome {
             // Once more with the identical payment: most are included by then (specification, `settlement_pending`).
             let before = Some(transaction.clone());
             guard.unknown(transaction.clone());
-            outcome = still_pending(before, self.ask_to_settle(caller).await);
+            outcome = still_pending(before, self.ask_to_settle(&caller).await);
         }
         if let (Err(why), Some(paid)) = (&outcome, self.paid()) {
             for hook in hooks {
@@ -354,7 +432,24 @@ impl Deal {
         outcome
     }
 
+    /// Settlement stays with its facilitator, unless that provably sent nothing, another asks for the very same, and the
+    /// payment names no signer of it.
+    fn may_turn(&self, outcome: &Result<Outcome, Failure>) -> bool {
+        let unsent = matches!(outcome, Err(Failure::Fault(why)) if why.sent == Sent::No);
+        let may = unsent && !self.offer.bound && !self.others.is_empty();
+        if may {
+            let name = self.offer.facilitator.name();
+            tracing::warn!(facilitator = name, "a facilitator sent nothing; another is asked to settle");
+        }
+        may
+    }
+
     async fn ask_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
+        let asked = self.asked_to_settle(caller);
+        self.server.engine.call(self.offer.position, FacilitatorCall::Settle, asked).await
+    }
+
+    async fn asked_to_settle(&self, caller: &Caller) -> Result<Outcome, Failure> {
         let longest = self.server.engine.settle_timeout;
         let facilitator = &self.offer.facilitator;
         let answer = timeout(longest, facilitator.settle(&self.raw, self.asked(), caller)).await;
@@ -363,7 +458,7 @@ impl Deal {
             Err(Fault::new(FaultKind::Timeout, message).maybe_sent().into())
         })?;
         if let Outcome::Settled(settled) = &outcome {
-            self.check_payer(settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
+            self.check_payer(&self.offer, settled.payer.as_deref()).map_err(Fault::maybe_sent)?;
             let asked = self.asked().amount;
             let wrong = match settled.amount {
                 Some(amount) if amount != asked => "settled another amount than was asked",

@@ -1,17 +1,20 @@
 //! Builds a [`ResourceServer`] out of plug-ins and routes. Strict: a route that cannot work is an error here.
 
-use super::live::SyncError;
+use super::calls::InOrder;
+use super::heard::LiveCell;
+use super::live::{SyncError, nothing_left};
 use super::offers::ReadyWay;
 use super::{Engine, ReadyRoute, ResourceServer, Route, ServerHook};
-use crate::setup::{Books, Parts, Setup, SetupError, shared_methods};
+use crate::prefer::{Preferences, Subject};
+use crate::setup::{Books, Parts, Setup, SetupError, preference_methods, preferences_of, shared_methods};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway_core::{
-    Binding, Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Network, Object, PartKind,
-    ResourceInfo, RouteConfig, Scope, ServerConfig, ServerExtension,
+    Binding, Facilitator, FacilitatorSelector, Ledger, LedgerConfig, LedgerHandle, Network, Object, Part, PartKind,
+    ResourceInfo, RouteConfig, Scope, SelectorConfig, ServerConfig, ServerExtension,
 };
 
 /// Collects what a [`ResourceServer`] needs.
@@ -20,7 +23,7 @@ pub struct ResourceServerBuilder {
     origin: String,
     routes: Vec<Route>,
     facilitators: Vec<Arc<dyn Facilitator>>,
-    selector: Option<Arc<dyn FacilitatorSelector>>,
+    selector: Choice,
     books: Books,
     extensions: BTreeMap<String, Value>,
     /// Those handed over, by the route key each owns.
@@ -28,6 +31,35 @@ pub struct ResourceServerBuilder {
     hooks: Vec<Arc<dyn ServerHook>>,
     verify_timeout: Duration,
     settle_timeout: Duration,
+}
+
+/// How to choose among facilitators.
+enum Choice {
+    /// By the selector `priority`, if it is linked and there is something to choose; else in order.
+    Default,
+    Open(Arc<dyn FacilitatorSelector>),
+    Configured(SelectorConfig),
+}
+
+impl Choice {
+    /// The selector used where none is named.
+    const DEFAULT: &str = "priority";
+
+    async fn open(self, parts: &Parts, facilitators: usize) -> Result<Arc<dyn FacilitatorSelector>, SetupError> {
+        let config = match self {
+            Self::Open(selector) => return Ok(selector),
+            Self::Configured(config) => config,
+            Self::Default => {
+                let is_default = |part: &Part| part.kind() == PartKind::Selector && part.name() == Self::DEFAULT;
+                if facilitators < 2 || !parts.registry.parts().iter().any(is_default) {
+                    return Ok(Arc::new(InOrder));
+                }
+                SelectorConfig::new(Self::DEFAULT, Object::new())
+            }
+        };
+        let section = Value::Object(config.section);
+        Ok(parts.registry.selector(&config.kind, section, parts.cx.clone()).await?)
+    }
 }
 
 impl fmt::Debug for ResourceServerBuilder {
@@ -43,7 +75,7 @@ impl ResourceServerBuilder {
             origin,
             routes: Vec::new(),
             facilitators: Vec::new(),
-            selector: None,
+            selector: Choice::Default,
             books: Books::Memory,
             extensions: BTreeMap::new(),
             made: BTreeMap::new(),
@@ -54,18 +86,22 @@ impl ResourceServerBuilder {
     }
 
     shared_methods!();
+    preference_methods!();
 
     /// Takes over a whole configuration; later calls add to it.
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.origin = config.origin;
         self.setup.shared = config.shared;
+        self.setup.preferences = preferences_of!(config);
+        self.selector = config.selector.map_or(Choice::Default, Choice::Configured);
         self.extensions = config.extensions;
         self.books = config.ledger.map_or(Books::Memory, Books::Configured);
         self.routes = config.routes.into_iter().map(Route::from).collect();
         self
     }
 
-    /// Adds a facilitator. With several, the first that can settle a way is used for it.
+    /// Adds a facilitator, under a name of its own. With several, the first that can settle a way is used for it; with a
+    /// selector, such as those of `tollway-select`, one that fails is passed over until it is back.
     pub fn facilitator(mut self, facilitator: impl Facilitator + 'static) -> Self {
         self.facilitators.push(Arc::new(facilitator));
         self
@@ -73,7 +109,13 @@ impl ResourceServerBuilder {
 
     /// Chooses among facilitators otherwise than by their order.
     pub fn selector(mut self, selector: Arc<dyn FacilitatorSelector>) -> Self {
-        self.selector = Some(selector);
+        self.selector = Choice::Open(selector);
+        self
+    }
+
+    /// Chooses among facilitators by a registered selector, such as `latency`, with the section it reads.
+    pub fn select(mut self, kind: &str, section: Object) -> Self {
+        self.selector = Choice::Configured(SelectorConfig::new(kind, section));
         self
     }
 
@@ -131,7 +173,8 @@ impl ResourceServerBuilder {
     /// they could settle are unavailable until then.
     ///
     /// # Errors
-    /// A route that cannot work, a plug-in that is missing or refused its section.
+    /// A route that cannot work, a plug-in that is missing or refused its section, a facilitator that says this server
+    /// is not configured as it should be, a word of the preferences that means nothing.
     pub async fn build(self) -> Result<ResourceServer, SetupError> {
         let origin = check_origin(&self.origin)?;
         let parts = self.setup.into_parts()?;
@@ -150,28 +193,72 @@ impl ResourceServerBuilder {
         let uses = extensions.uses;
         let extensions = extensions.made.into_iter().filter(|(key, _)| uses.contains_key(key));
         let extensions = extensions.map(|(_, extension)| extension).collect();
+        check_names(&self.facilitators)?;
+        let ways = routes.iter().flat_map(|route| &route.ways);
+        let networks = ways.map(|way| way.network.clone()).collect();
+        let names = self.facilitators.iter().map(|facilitator| facilitator.name().to_owned()).collect();
+        let preferences = parts.preferences(PartKind::SchemeServer, networks, names)?;
+        for route in &mut routes {
+            leave_out(route, &preferences)?;
+        }
         let ledger = self.books.open(&parts).await?;
         let engine = Arc::new(Engine {
             origin,
             routes,
+            live: LiveCell::new(self.facilitators.len()),
+            selector: self.selector.open(&parts, self.facilitators.len()).await?,
+            preferences,
             facilitators: self.facilitators,
-            selector: self.selector,
             extensions,
             hooks: self.hooks,
             ledger: LedgerHandle::new(ledger, Scope::Server),
             clock: parts.cx.clock.clone(),
             verify_timeout: self.verify_timeout,
             settle_timeout: self.settle_timeout,
-            live: Default::default(),
         });
         match engine.sync().await {
             Ok(_) => {}
             Err(SyncError::Setup(why)) => return Err(why),
+            Err(SyncError::Configuration(why)) => return Err(SetupError::Setting(why)),
             Err(SyncError::Unreachable(why)) => {
                 tracing::warn!(%why, "no facilitator can be reached yet; trying again when requests come");
             }
         }
         Ok(ResourceServer { engine })
+    }
+}
+
+/// Books name the facilitator that was asked: two of one name could be taken for each other.
+fn check_names(facilitators: &[Arc<dyn Facilitator>]) -> Result<(), SetupError> {
+    let mut names: Vec<_> = facilitators.iter().map(|facilitator| facilitator.name()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            Err(SetupError::Setting(format!("two facilitators are called `{}`; give one another .name(…)", pair[0])))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes the ways out of a route that are disliked whoever settles them.
+fn leave_out(route: &mut ReadyRoute, preferences: &Preferences) -> Result<(), SetupError> {
+    if route.ways.is_empty() {
+        return Ok(());
+    }
+    for way in std::mem::take(&mut route.ways) {
+        // Facilitators and assets are not known yet.
+        let subject = Subject { open: None, ..way.subject() };
+        match preferences.refusal(&subject).filter(|_| !preferences.is_empty()) {
+            Some(why) => route.disliked.push((format!("{} on {}", way.way.scheme, way.network.id()), why)),
+            None => route.ways.push(way),
+        }
+    }
+    match route.ways.is_empty() {
+        true => {
+            let why = nothing_left(&route.disliked);
+            Err(SetupError::Route { route: route.pattern.to_string(), code: None, why })
+        }
+        false => Ok(()),
     }
 }
 
@@ -254,7 +341,8 @@ async fn ready_route(
             let why = format!("`{}` cannot be paid `{flow}`; it can be paid {}", way.scheme, known.join(", "));
             return Err(mistake(Some("unsupported_payment_flow"), why));
         }
-        let ready = ReadyWay { network, scheme, flow, way };
+        let words = parts.registry.network_words(&id);
+        let ready = ReadyWay { network, scheme, flow, way, words };
         if let Some(why) = ready.price_mistake() {
             return Err(mistake(None, why));
         }
@@ -269,7 +357,7 @@ async fn ready_route(
         let bound = extensions.bind(parts, key, &config.path, &networks, section).await;
         used.push((bound.map_err(|why| mistake(None, why))?, section.clone()));
     }
-    Ok(ReadyRoute { pattern, info, url: config.resource, ways: ready_ways, extensions: used })
+    Ok(ReadyRoute { pattern, info, url: config.resource, ways: ready_ways, disliked: Vec::new(), extensions: used })
 }
 
 /// The challenge's `resource`. Description and media type are written even when empty, as the deployed server does.

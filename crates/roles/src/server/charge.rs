@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use tollway_core::{Amount, Money, Network, PaymentRequirements, PriceError};
+use tollway_core::{Amount, Money, Network, PaymentRequirements, PriceError, Reply};
 
 /// What to charge for a request whose scheme authorizes a maximum. Read from the same texts as the deployed server's
 /// `Settlement-Overrides`: `"1234"` atomic units, `"50%"` of the authorized amount (two digits after the point at most,
@@ -146,18 +146,26 @@ pub struct Handled {
     pub served: bool,
     /// What to charge, if not the whole authorized amount.
     pub charge: Option<Charge>,
+    /// The answer, where [`Admitted::keeps_answers`](super::Admitted::keeps_answers) asks for it.
+    pub answer: Option<Reply>,
 }
 
 impl Handled {
     /// Served, and to be charged like this.
     pub fn charged(charge: Charge) -> Self {
-        Self { served: true, charge: Some(charge) }
+        Self { served: true, charge: Some(charge), answer: None }
+    }
+
+    /// Hands over the answer itself.
+    pub fn answering(mut self, answer: Option<Reply>) -> Self {
+        self.answer = answer;
+        self
     }
 }
 
 impl From<bool> for Handled {
     fn from(served: bool) -> Self {
-        Self { served, charge: None }
+        Self { served, charge: None, answer: None }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Claimed {
     New(ClaimGuard, Caller),
     /// This very purchase was paid or sent before, and whoever paid got no answer. Go on from there.
     Again(ClaimGuard, Box<ClaimRow>, Outcome),
+    /// This very purchase was paid and answered.
+    Spent(Settled),
     /// Somebody else has it, or has it for something else.
     Foreign,
 }
@@ -40,11 +42,33 @@ impl ClaimGuard {
                     Some(Found { row, outcome: Some(outcome), .. }) => {
                         Claimed::Again(guard(row.ticket(), outcome.clone()), Box::new(row), outcome)
                     }
-                    _ => Claimed::Foreign,
+                    _ => match ledger.find(&row.claim.key).await? {
+                        Some(Found { row: before, outcome: Some(Outcome::Settled(settled)), .. })
+                            if before.is_same_purchase(&row) =>
+                        {
+                            Claimed::Spent(settled)
+                        }
+                        _ => Claimed::Foreign,
+                    },
                 }),
             }
         })
         .await?
+    }
+
+    /// Gives a claim back of which nothing was sent, and takes it anew for `row`, which asks another facilitator: the
+    /// books must never name one while another is asked. `None` if somebody else was faster.
+    pub(super) async fn pass_on(&mut self, row: ClaimRow) -> Result<Option<Caller>, Fault> {
+        self.fallback = None;
+        to_the_end(self.write(released(codes::UNEXPECTED_SETTLE_ERROR))).await?;
+        match Self::take(self.ledger.clone(), row).await? {
+            Claimed::New(guard, caller) => {
+                *self = guard;
+                Ok(Some(caller))
+            }
+            // Taken over by mistake, it goes back to what it was.
+            Claimed::Again(..) | Claimed::Spent(_) | Claimed::Foreign => Ok(None),
+        }
     }
 
     /// Where tasks outlive the request.

@@ -2,6 +2,7 @@
 
 use super::admit::resolve;
 use super::admitted::Granted;
+use super::challenge::samples;
 use super::refusal::Refusal;
 use super::{Protected, ResourceServer};
 use async_trait::async_trait;
@@ -19,10 +20,10 @@ impl Offers for Priced<'_> {
     async fn offers(&self) -> Result<Vec<PaymentRequirements>> {
         let refused = |why: Refusal| Fault::new(FaultKind::Unreachable, format!("no offer can be made: {why:?}"));
         let live = self.server.live().await.map_err(refused)?;
-        let route = &self.server.engine.routes[self.index];
-        let offers = resolve(route, &live.routes[self.index], self.request).await.map_err(refused)?;
-        let advertised = offers.iter().filter_map(|offers| offers.first());
-        Ok(advertised.map(|offer| offer.requirements.clone()).collect())
+        let engine = &self.server.engine;
+        let route = &engine.routes[self.index];
+        let offers = resolve(engine, route, &live.routes[self.index], self.request).await.map_err(refused)?;
+        Ok(samples(&offers))
     }
 }
 

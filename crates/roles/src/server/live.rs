@@ -1,103 +1,39 @@
 //! Keeping up with facilitators: what they support is asked at start and from time to time, never while a request
 //! waits, and offers that changed stay payable for as long as they said.
 
-use super::offers::{Kind, LiveWay};
-use super::refusal::Refusal;
+use super::heard::Heard;
+use super::offers::{Kind, LiveWay, ReadyWay, WayOffers};
+use super::refusal::{Challenge, Refusal};
 use super::{Engine, ResourceServer, challenge};
-use crate::server::refusal::Challenge;
 use crate::setup::SetupError;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
-use tollway_core::{Candidate, Facilitator, SupportedResponse};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tollway_core::{Facilitator, FacilitatorCall, Failure, Fault, FaultKind, NetworkId, Result, SupportedResponse};
 
 /// Longest wait for one facilitator's `/supported`.
 const SUPPORTED_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pause before a facilitator that never answered is asked again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Pause before a facilitator is asked again whose last answer is still there to be used.
-const RETRY_KNOWN_PAUSE: Duration = Duration::from_secs(30);
-/// Age at which what a facilitator said is asked again.
-const REFRESH_AFTER: Duration = Duration::from_secs(600);
-
 /// What the facilitators' answers make of the routes.
 pub(super) struct Live {
     pub(super) routes: Vec<LiveRoute>,
 }
 
 /// One route, ready to be sold.
+#[derive(Clone)]
 pub(super) struct LiveRoute {
     pub(super) ways: Vec<LiveWay>,
     /// The answer to every unpaid request, where it is always the same.
     pub(super) challenge: Option<Arc<Challenge>>,
 }
 
-/// The present state and the means to renew it.
-#[derive(Default)]
-pub(super) struct LiveCell {
-    now: RwLock<State>,
-    /// Serialises first attempts, while requests wait for them.
-    attempt: tokio::sync::Mutex<()>,
-    /// Set while attempts are made in the background.
-    refreshing: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    live: Option<Arc<Live>>,
-    /// Facilitator by facilitator, in the order configured.
-    heard: Vec<Heard>,
-}
-
-/// What one facilitator said last, and when to ask it again.
-#[derive(Clone)]
-struct Heard {
-    said: Option<Arc<SupportedResponse>>,
-    due: Instant,
-}
-
-impl Heard {
-    /// Notes an attempt that came to nothing: what was said before still counts.
-    fn put_off(&mut self) {
-        let pause = if self.said.is_some() { RETRY_KNOWN_PAUSE } else { RETRY_PAUSE };
-        self.due = after(pause);
-    }
-}
-
-fn after(pause: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(pause).unwrap_or(now)
-}
-
-impl LiveCell {
-    /// The present state, and whether some facilitator is to be asked again.
-    fn get(&self) -> (Option<Arc<Live>>, bool) {
-        let state = self.now.read().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        (state.live.clone(), state.heard.iter().any(|heard| heard.due <= now))
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        // What changes here is whole whatever panics elsewhere.
-        change(&mut self.now.write().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Marks a refresh as under way; ends when it does, by a panic too.
-struct Refreshing(Arc<Engine>);
-
-impl Drop for Refreshing {
-    fn drop(&mut self) {
-        self.0.live.refreshing.store(false, Ordering::Release);
-    }
-}
-
 /// Why there is no [`Live`].
 pub(super) enum SyncError {
     /// No facilitator has ever answered; worth another try.
     Unreachable(String),
+    /// A facilitator cannot be asked the way it is configured.
+    Configuration(String),
     /// A route that cannot work with what they answered.
     Setup(SetupError),
 }
@@ -106,25 +42,24 @@ impl SyncError {
     fn log(&self) {
         match self {
             Self::Unreachable(why) => tracing::warn!(%why, "no facilitator can be reached"),
+            Self::Configuration(why) => tracing::error!(%why, "a facilitator cannot be asked as it is configured"),
             Self::Setup(why) => tracing::error!(%why, "a route cannot work with what the facilitators support"),
         }
     }
 }
 
-type Answers = Vec<(Arc<dyn Facilitator>, Arc<SupportedResponse>)>;
+/// What each facilitator said, with its place in the configuration.
+type Answers = Vec<(usize, Arc<SupportedResponse>)>;
+/// What came of asking one of them.
+type Answer = (usize, Result<SupportedResponse>);
 
 impl ResourceServer {
     /// The present state. A request waits for facilitators only if none has ever answered.
     pub(super) async fn live(&self) -> Result<Arc<Live>, Refusal> {
         let cell = &self.engine.live;
         if let (Some(live), due) = cell.get() {
-            if due && !cell.refreshing.swap(true, Ordering::AcqRel) {
-                let refreshing = Refreshing(self.engine.clone());
-                tokio::spawn(async move {
-                    if let Err(why) = refreshing.0.sync().await {
-                        why.log();
-                    }
-                });
+            if due {
+                self.engine.refresh();
             }
             return Ok(live);
         }
@@ -138,132 +73,230 @@ impl ResourceServer {
             why.log();
             match why {
                 SyncError::Unreachable(_) => Refusal::Unavailable("no facilitator can be reached".to_owned()),
-                SyncError::Setup(_) => Refusal::Internal,
+                SyncError::Configuration(_) | SyncError::Setup(_) => Refusal::Internal,
             }
         })
     }
 }
 
 impl Engine {
-    /// Asks the facilitators whose turn it is what they support, and makes the offers anew.
-    pub(super) async fn sync(&self) -> Result<Arc<Live>, SyncError> {
-        let silent = self.ask().await;
-        let (before, heard) = self.live.change(|state| (state.live.clone(), state.heard.clone()));
-        let said = self.facilitators.iter().zip(&heard);
-        let answers: Answers =
-            said.filter_map(|(facilitator, heard)| Some((facilitator.clone(), heard.said.clone()?))).collect();
-        if answers.is_empty() && !self.facilitators.is_empty() {
+    /// Asks the facilitators whose turn it is in the background, and makes the offers anew as they answer.
+    fn refresh(self: &Arc<Self>) {
+        let due = self.live.take_due();
+        if due.is_empty() {
+            return;
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let mut asked = engine.ask(due);
+            while let Some(answer) = asked.join_next().await {
+                if let Err(why) = engine.hear(answer) {
+                    why.log();
+                } else if let Err(why) = engine.remake().await {
+                    why.log();
+                }
+            }
+        });
+    }
+
+    /// Asks all facilitators whose turn it is, waits for all of them, and makes the offers.
+    pub(super) async fn sync(self: &Arc<Self>) -> Result<Arc<Live>, SyncError> {
+        let mut asked = self.ask(self.live.take_due());
+        let (mut silent, mut misconfigured) = (Vec::new(), Vec::new());
+        while let Some(answer) = asked.join_next().await {
+            match self.hear(answer) {
+                Err(SyncError::Configuration(why)) => misconfigured.push(why),
+                Err(SyncError::Unreachable(why)) => silent.push(why),
+                Err(why) => return Err(why),
+                Ok(()) => {}
+            }
+        }
+        if !misconfigured.is_empty() {
+            return Err(SyncError::Configuration(misconfigured.join("; ")));
+        }
+        let nobody = self.live.read(|state| state.heard.iter().all(|heard| heard.said.is_none()));
+        if nobody && !self.facilitators.is_empty() {
             return Err(SyncError::Unreachable(silent.join("; ")));
         }
-        for why in &silent {
-            tracing::warn!(%why, "a facilitator could not be asked what it supports");
+        for why in silent {
+            SyncError::Unreachable(why).log();
         }
-        let live = self.make(&answers, before).await.inspect_err(|_| {
-            // What they say now is of no use: it may be another thing soon.
-            self.live.change(|state| state.heard.iter_mut().for_each(Heard::put_off));
-        })?;
-        self.live.change(|state| state.live = Some(live.clone()));
+        self.remake().await
+    }
+
+    /// Asks these what they support, all at once.
+    fn ask(self: &Arc<Self>, due: Vec<usize>) -> JoinSet<Answer> {
+        let mut asked = JoinSet::new();
+        for position in due {
+            let engine = self.clone();
+            asked.spawn(async move {
+                let facilitator = &engine.facilitators[position];
+                let supported = async {
+                    timeout(SUPPORTED_TIMEOUT, facilitator.supported()).await.unwrap_or_else(|_| {
+                        let message = format!("no answer in {SUPPORTED_TIMEOUT:?}");
+                        Err(Fault::new(FaultKind::Timeout, message).into())
+                    })
+                };
+                (position, engine.call(position, FacilitatorCall::Supported, supported).await)
+            });
+        }
+        asked
+    }
+
+    /// Notes what one facilitator answered. A silent one keeps its last answer.
+    fn hear(&self, answer: Result<Answer, JoinError>) -> Result<(), SyncError> {
+        let panicked = |why: JoinError| SyncError::Unreachable(format!("asking a facilitator ended abnormally: {why}"));
+        let (position, said) = answer.map_err(panicked)?;
+        match said {
+            Ok(said) => {
+                self.live.change(|state| state.heard[position].answered(said));
+                Ok(())
+            }
+            Err(why) => {
+                self.live.change(|state| state.heard[position].put_off());
+                let said = format!("{}: {why}", self.facilitators[position].name());
+                Err(match why {
+                    Failure::Fault(why) if why.kind == FaultKind::Configuration => SyncError::Configuration(said),
+                    _ => SyncError::Unreachable(said),
+                })
+            }
+        }
+    }
+
+    /// A payment found this facilitator wanting: it is asked soon whether it is back.
+    pub(super) fn suspect(&self, position: usize, call: FacilitatorCall) {
+        if call != FacilitatorCall::Supported {
+            self.live.change(|state| state.heard[position].strike());
+        }
+    }
+
+    /// A payment found this facilitator well.
+    pub(super) fn trust(&self, position: usize, call: FacilitatorCall) {
+        let suspected = || self.live.read(|state| state.heard[position].is_suspect());
+        if call != FacilitatorCall::Supported && suspected() {
+            self.live.change(|state| state.heard[position].acquit());
+        }
+    }
+
+    /// Makes the offers of what was heard last.
+    async fn remake(&self) -> Result<Arc<Live>, SyncError> {
+        let _making = self.live.making.lock().await;
+        let (before, answers) = self.live.read(|state| {
+            let heard = state.heard.iter().enumerate();
+            let answers: Answers = heard.filter_map(|(i, heard)| Some((i, heard.said.clone()?))).collect();
+            (state.live.clone(), answers)
+        });
+        let mut routes = Vec::with_capacity(self.routes.len());
+        let mut useless = false;
+        for index in 0..self.routes.len() {
+            let old = before.as_ref().map(|live| &live.routes[index]);
+            let made = self.sync_route(index, &answers, old).await;
+            routes.push(match (made, old) {
+                (Ok(route), _) => route,
+                (Err(why), None) => return Err(SyncError::Setup(why)),
+                // What they say now is of no use to this route: it may be another thing soon.
+                (Err(why), Some(old)) => {
+                    SyncError::Setup(why).log();
+                    useless = true;
+                    old.clone()
+                }
+            });
+        }
+        let live = Arc::new(Live { routes });
+        self.live.change(|state| {
+            state.live = Some(live.clone());
+            if useless {
+                state.heard.iter_mut().for_each(Heard::put_off);
+            }
+        });
         Ok(live)
     }
 
-    async fn make(&self, answers: &Answers, before: Option<Arc<Live>>) -> Result<Arc<Live>, SyncError> {
-        let mut routes = Vec::with_capacity(self.routes.len());
-        for index in 0..self.routes.len() {
-            let old = before.as_ref().map(|live| &live.routes[index]);
-            routes.push(self.sync_route(index, answers, old).await?);
-        }
-        Ok(Arc::new(Live { routes }))
-    }
-
-    /// Asks the facilitators whose turn it is; says which were silent. A silent one keeps its last answer.
-    async fn ask(&self) -> Vec<String> {
-        let now = Instant::now();
-        let due: Vec<_> = self.live.change(|state| {
-            state.heard.resize(self.facilitators.len(), Heard { said: None, due: now });
-            // Noted before, so that an attempt nobody sees the end of is an attempt too.
-            let due = state.heard.iter_mut().enumerate().filter(|(_, heard)| heard.due <= now);
-            due.map(|(index, heard)| (index, heard.put_off()).0).collect()
-        });
-        let mut silent = Vec::new();
-        for index in due {
-            let facilitator = &self.facilitators[index];
-            let answer = match timeout(SUPPORTED_TIMEOUT, facilitator.supported()).await {
-                Ok(answer) => answer.map_err(|why| format!("{}: {why}", facilitator.name())),
-                Err(_) => Err(format!("{}: no answer in {SUPPORTED_TIMEOUT:?}", facilitator.name())),
-            };
-            let answer = answer.map_err(|why| silent.push(why));
-            self.live.change(|state| match answer {
-                Ok(said) => state.heard[index] = Heard { said: Some(Arc::new(said)), due: after(REFRESH_AFTER) },
-                Err(()) => state.heard[index].put_off(),
-            });
-        }
-        silent
-    }
-
+    /// One route, of what was heard. At the start every way must work; later a way that nobody settles any more is left
+    /// out, as long as another is left.
     async fn sync_route(
         &self,
         index: usize,
         answers: &Answers,
         old: Option<&LiveRoute>,
-    ) -> Result<LiveRoute, SyncError> {
+    ) -> Result<LiveRoute, SetupError> {
         let route = &self.routes[index];
-        let mistake = |code, why| SyncError::Setup(SetupError::Route { route: route.pattern.to_string(), code, why });
+        let mistake = |code, why| SetupError::Route { route: route.pattern.to_string(), code, why };
         let mut ways = Vec::new();
+        let (mut unserved, mut disliked) = (Vec::new(), Vec::new());
         for (at, ready) in route.ways.iter().enumerate() {
-            let kinds = self.ranked(&ready.way.scheme, ready.network.id(), answers);
+            let kinds = self.kinds(&ready.way.scheme, ready.network.id(), answers);
             // Who never answered may serve it yet.
             if kinds.is_empty() && answers.len() == self.facilitators.len() {
-                let said: Vec<_> =
-                    answers.iter().map(|(facilitator, supported)| offered(&**facilitator, supported)).collect();
-                let why = format!(
-                    "no facilitator settles `{}` on {}; {}",
-                    ready.way.scheme,
-                    ready.network.id(),
-                    if said.is_empty() {
-                        "none is configured: add .facilitator(…)".to_owned()
-                    } else {
-                        said.join("; ")
-                    }
-                );
-                return Err(mistake(Some("missing_facilitator"), why));
+                let why = self.unserved(ready, answers);
+                if old.is_none() {
+                    return Err(mistake(Some("missing_facilitator"), why));
+                }
+                unserved.push(why);
             }
-            let fixed = match ready.is_fixed() {
-                true => Some(ready.offers(&kinds, &None).await.map_err(|why| mistake(None, why))?),
+            let fixed: Option<WayOffers> = match ready.is_fixed() {
+                true => {
+                    let made =
+                        ready.offers(&kinds, &self.preferences, &None).await.map_err(|why| mistake(None, why))?;
+                    disliked.extend(made.disliked);
+                    Some(made.offers.into())
+                }
                 false => None,
             };
             let former = old.map(|old| self.retire(&old.ways[at], &kinds, ready.longest())).unwrap_or_default();
             ways.push(LiveWay { kinds, fixed, former });
+        }
+        if !unserved.is_empty() && unserved.len() == route.ways.len() {
+            return Err(mistake(Some("missing_facilitator"), unserved.join("; ")));
+        }
+        for why in unserved {
+            tracing::warn!(route = %route.pattern, %why, "a way to pay is not offered any more");
+        }
+        let nothing = |way: &LiveWay| way.fixed.as_ref().is_some_and(|offers| offers.is_empty());
+        if !disliked.is_empty() && ways.iter().all(nothing) {
+            return Err(mistake(None, nothing_left(&disliked)));
         }
         let mut live = LiveRoute { ways, challenge: None };
         live.challenge = challenge::fixed(self, route, &live);
         Ok(live)
     }
 
-    /// The facilitators for a scheme on a network: in the order configured, unless a selector knows better.
-    fn ranked(&self, scheme: &str, network: &tollway_core::NetworkId, answers: &Answers) -> Vec<Kind> {
-        let serving = answers.iter().enumerate();
-        let mut candidates: Vec<_> = serving
-            .filter_map(|(i, (facilitator, supported))| {
-                supported.kind(scheme, network).map(|kind| Candidate::new(facilitator.name(), i, kind))
-            })
-            .collect();
-        if let Some(selector) = &self.selector {
-            selector.rank(&mut candidates);
-        }
-        candidates.iter().map(|candidate| (answers[candidate.position].0.clone(), candidate.kind.clone())).collect()
+    fn unserved(&self, ready: &ReadyWay, answers: &Answers) -> String {
+        let said: Vec<_> = answers.iter().map(|(i, supported)| offered(&*self.facilitators[*i], supported)).collect();
+        format!(
+            "no facilitator settles `{}` on {}; {}",
+            ready.way.scheme,
+            ready.network.id(),
+            if said.is_empty() { "none is configured: add .facilitator(…)".to_owned() } else { said.join("; ") }
+        )
+    }
+
+    /// The facilitators for a scheme on a network, in the order configured.
+    fn kinds(&self, scheme: &str, network: &NetworkId, answers: &Answers) -> Vec<Kind> {
+        let serving = |(position, said): &(usize, Arc<SupportedResponse>)| {
+            let kind = Arc::new(said.kind(scheme, network)?.clone());
+            let facilitator = self.facilitators[*position].clone();
+            Some(Kind { facilitator, position: *position, kind, said: said.clone() })
+        };
+        answers.iter().filter_map(serving).collect()
     }
 
     /// What a way was settled by before, each for as long as an offer made of it a moment ago is payable.
     fn retire(&self, old: &LiveWay, kinds: &[Kind], longest: NonZeroU64) -> Vec<(Kind, u64)> {
         let now = self.clock.now();
-        let current = |(facilitator, kind): &Kind| {
-            kinds.iter().any(|(current, same)| current.name() == facilitator.name() && same == kind)
-        };
+        let current =
+            |kind: &Kind| kinds.iter().any(|current| current.position == kind.position && current.kind == kind.kind);
         let until = now.saturating_add(longest.get());
         let fresh = old.kinds.iter().map(|kind| (kind.clone(), until));
         let kept = old.former.iter().filter(|(_, until)| *until >= now).cloned();
         fresh.chain(kept).filter(|(kind, _)| !current(kind)).collect()
     }
+}
+
+/// What to tell whoever prefers a route away.
+pub(super) fn nothing_left(disliked: &[(String, String)]) -> String {
+    let reasons: Vec<_> = disliked.iter().map(|(offer, why)| format!("{offer}: {why}")).collect();
+    format!("preferences leave no way to pay ({}); change `only` or `avoid`", reasons.join("; "))
 }
 
 /// What a facilitator offers, for an error.

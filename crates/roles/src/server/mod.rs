@@ -3,10 +3,13 @@
 mod admit;
 mod admitted;
 mod builder;
+mod calls;
 mod challenge;
 mod charge;
 mod claim;
+mod explain;
 mod gate;
+mod heard;
 mod hooks;
 mod live;
 mod offers;
@@ -21,6 +24,7 @@ pub use refusal::{Challenge, Refusal};
 pub use route::{Route, Way};
 
 use crate::pattern::{RoutePattern, normalize};
+use crate::prefer::Preferences;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -65,7 +69,8 @@ struct Engine {
     origin: String,
     routes: Vec<ReadyRoute>,
     facilitators: Vec<Arc<dyn Facilitator>>,
-    selector: Option<Arc<dyn FacilitatorSelector>>,
+    selector: Arc<dyn FacilitatorSelector>,
+    preferences: Preferences,
     /// Every extension in use on any route.
     extensions: Vec<Arc<dyn ServerExtension>>,
     hooks: Vec<Arc<dyn ServerHook>>,
@@ -73,7 +78,7 @@ struct Engine {
     clock: Arc<dyn Clock>,
     verify_timeout: Duration,
     settle_timeout: Duration,
-    live: live::LiveCell,
+    live: heard::LiveCell,
 }
 
 /// A route with its plug-ins.
@@ -84,6 +89,8 @@ struct ReadyRoute {
     /// Replaces the URL of the request in the challenge.
     url: Option<String>,
     ways: Vec<offers::ReadyWay>,
+    /// Ways that preferences left out, and why.
+    disliked: Vec<(String, String)>,
     extensions: Vec<(Arc<dyn ServerExtension>, Value)>,
 }
 
@@ -98,6 +105,12 @@ impl ResourceServer {
     /// cannot be fooled.
     pub fn covers(&self, request: &dyn Request) -> bool {
         self.engine.route(request).is_some()
+    }
+
+    /// Most bytes of a request's body that its route's extensions have to see before they are asked.
+    pub fn reads_body(&self, request: &dyn Request) -> Option<usize> {
+        let route = &self.engine.routes[self.engine.route(request)?];
+        route.extensions.iter().filter_map(|(extension, _)| extension.reads_body()).max()
     }
 
     /// What is known about an asset some route is paid in, for pages that show prices to people.

@@ -1,10 +1,15 @@
 //! Offers: what a route's ways become once it is known which facilitator can settle them.
 
 use super::route::{Source, Way};
+use crate::prefer::{Liking, Preferences, Subject, Worth};
+use serde_json::Value;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use tollway_core::erased::ServerDyn;
-use tollway_core::{Facilitator, Flow, Network, PaymentRequirements, Price, Request, SupportedKind};
+use tollway_core::{
+    Candidate, Facilitator, Flow, Network, NetworkWords, PaymentRequirements, Price, Request, SupportedKind,
+    SupportedResponse,
+};
 
 /// A way with its plug-ins.
 pub(super) struct ReadyWay {
@@ -12,6 +17,8 @@ pub(super) struct ReadyWay {
     pub(super) network: Arc<dyn Network>,
     pub(super) scheme: Arc<dyn ServerDyn>,
     pub(super) flow: Flow,
+    /// What people call the network.
+    pub(super) words: NetworkWords,
 }
 
 /// Requirements, and who settles them.
@@ -20,18 +27,49 @@ pub(super) struct Offer {
     pub(super) requirements: PaymentRequirements,
     pub(super) flow: Flow,
     pub(super) facilitator: Arc<dyn Facilitator>,
+    /// The facilitator's place in the configuration.
+    pub(super) position: usize,
+    pub(super) kind: Arc<SupportedKind>,
+    /// Whether `extra` names a signer of the facilitator: then nobody else can settle it.
+    pub(super) bound: bool,
+    pub(super) liking: Liking,
     pub(super) network: Arc<dyn Network>,
     pub(super) scheme: Arc<dyn ServerDyn>,
 }
 
-/// A facilitator, and what it said about a scheme on a network.
-pub(super) type Kind = (Arc<dyn Facilitator>, SupportedKind);
+impl Offer {
+    pub(super) fn candidate(&self) -> Candidate<'_> {
+        Candidate::new(self.facilitator.name(), self.position, &self.kind).preferred(self.liking.preferred)
+    }
+}
 
-/// A way with the facilitators that can settle it, best first, and what each said about it.
+/// A facilitator, and what it said about a scheme on a network.
+#[derive(Clone)]
+pub(super) struct Kind {
+    pub(super) facilitator: Arc<dyn Facilitator>,
+    /// The facilitator's place in the configuration.
+    pub(super) position: usize,
+    pub(super) kind: Arc<SupportedKind>,
+    /// All it said.
+    pub(super) said: Arc<SupportedResponse>,
+}
+
+/// The offers of one way, one for each facilitator.
+pub(super) type WayOffers = Arc<[Arc<Offer>]>;
+
+/// What became of a way: its offers, and why it is not offered by others.
+pub(super) struct Made {
+    pub(super) offers: Vec<Arc<Offer>>,
+    /// Who would settle it, and what preference is against it.
+    pub(super) disliked: Vec<(String, String)>,
+}
+
+/// A way with the facilitators that can settle it, and what each said about it.
+#[derive(Clone)]
 pub(super) struct LiveWay {
     pub(super) kinds: Vec<Kind>,
     /// The offers, where neither price nor recipient depends on the request.
-    pub(super) fixed: Option<Arc<[Arc<Offer>]>>,
+    pub(super) fixed: Option<WayOffers>,
     /// What offers were made of before, with the Unix second until which they are payable.
     pub(super) former: Vec<(Kind, u64)>,
 }
@@ -52,31 +90,85 @@ impl ReadyWay {
         self.way.max_timeout_seconds.unwrap_or(LONGEST)
     }
 
-    /// One offer for each facilitator that can settle it.
+    /// One offer for each facilitator that can settle it and is not disliked.
+    ///
+    /// # Errors
+    /// It cannot be priced, or none of the facilitators said what its scheme needs.
     pub(super) async fn offers(
         &self,
         kinds: &[Kind],
+        preferences: &Preferences,
         request: &Option<Arc<dyn Request>>,
-    ) -> Result<Arc<[Arc<Offer>]>, String> {
+    ) -> Result<Made, String> {
         let price = self.way.price.get(request).await?.map_err(|why| why.to_string())?;
         let pay_to = self.way.pay_to.get(request).await?;
         let draft = self.draft(&price, pay_to)?;
-        kinds
-            .iter()
-            .map(|(facilitator, kind)| {
-                let mut requirements = self.scheme.offer(draft.clone(), kind)?;
-                if self.flow != Flow::Authorization {
-                    requirements = requirements.with_extra("paymentFlow", self.flow.name());
+        let worth = Worth::of(&*self.network, &draft.asset, draft.amount);
+        let mut made = Made { offers: Vec::with_capacity(kinds.len()), disliked: Vec::new() };
+        let mut unmade = Vec::new();
+        for kind in kinds {
+            let name = kind.facilitator.name();
+            let subject = Subject { asset: Some(&draft.asset), facilitator: Some(name), ..self.subject() };
+            if let Some(why) = preferences.refusal(&subject) {
+                made.disliked.push((self.shown(&draft, name), why));
+                continue;
+            }
+            // What one facilitator forgot to say does not shut the others out.
+            let mut requirements = match self.scheme.offer(draft.clone(), &kind.kind) {
+                Ok(requirements) => requirements,
+                Err(why) => {
+                    unmade.push(why);
+                    continue;
                 }
-                Ok(Arc::new(Offer {
-                    requirements,
-                    flow: self.flow,
-                    facilitator: facilitator.clone(),
-                    network: self.network.clone(),
-                    scheme: self.scheme.clone(),
-                }))
-            })
-            .collect()
+            };
+            if self.flow != Flow::Authorization {
+                requirements = requirements.with_extra("paymentFlow", self.flow.name());
+            }
+            let preferred = preferences.preferred(&Subject { extra: requirements.extra.as_ref(), ..subject });
+            made.offers.push(Arc::new(Offer {
+                bound: self.names_signer(&requirements, &kind.said),
+                requirements,
+                flow: self.flow,
+                facilitator: kind.facilitator.clone(),
+                position: kind.position,
+                kind: kind.kind.clone(),
+                liking: Liking { preferred, worth: worth.clone(), pace: self.words.pace },
+                network: self.network.clone(),
+                scheme: self.scheme.clone(),
+            }));
+        }
+        match unmade.is_empty() || !made.offers.is_empty() {
+            true => Ok(made),
+            false => Err(unmade.join("; ")),
+        }
+    }
+
+    /// This way, as far as it is known without a request and a facilitator.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            network: self.network.id(),
+            words: &self.words,
+            scheme: &self.way.scheme,
+            open: Some(&*self.network),
+            asset: None,
+            facilitator: None,
+            extra: None,
+        }
+    }
+
+    /// An offer by a facilitator, for people.
+    pub(super) fn shown(&self, offer: &PaymentRequirements, facilitator: &str) -> String {
+        format!("{} by `{facilitator}`", crate::prefer::shown(offer, &*self.network))
+    }
+
+    /// Whether an offer names an address that may pay for its settlement.
+    fn names_signer(&self, offer: &PaymentRequirements, said: &SupportedResponse) -> bool {
+        let canonical = |address: &str| self.network.canonical(address).ok();
+        let named = |value: &Value| {
+            let named = value.as_str().and_then(canonical);
+            named.is_some() && said.signers.values().flatten().any(|signer| canonical(signer) == named)
+        };
+        offer.extra.iter().flat_map(|extra| extra.values()).any(named)
     }
 
     /// What the scheme completes: price in atomic units, recipient checked.

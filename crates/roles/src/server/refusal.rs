@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use tollway_core::{PaymentRequired, Reply, SettleResponse};
+use tollway_core::{PaymentRequired, Replay, Reply, SettleResponse};
 
 /// Why a request is not served. Each transport has one function that turns this into an answer.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub enum Refusal {
     /// The payment did not settle, or nobody knows yet, or it was used before. No new challenge: paying again would
     /// be wrong in two cases of three.
     Failed(Box<SettleResponse>),
+    /// The answer that was paid for before, with its receipt.
+    Replayed(Box<Replay>),
     /// An extension answers.
     Reply(Reply),
     /// A hook refused, for this reason.

@@ -30,6 +30,10 @@ fn only(kinds: impl IntoIterator<Item = SupportedKind>) -> SupportedResponse {
     supported
 }
 
+fn named_other(scheme: &str, network: &str) -> Arc<FakeFacilitator> {
+    FakeFacilitator::named("other").kind(SupportedKind::new(scheme, &fixtures::network(network), None)).shared()
+}
+
 /// Lets time pass, and a request come by that notices.
 async fn later(server: &ResourceServer, time: Duration) {
     tokio::time::advance(time).await;
@@ -42,7 +46,7 @@ async fn a_route_whose_facilitator_never_answered_is_unavailable_until_it_does()
     let (silent, other) = ("fake:live-silent", "fake:live-other");
     let facilitator = FakeFacilitator::serving("exact", silent);
     facilitator.fail_supported(Some(FaultKind::Unreachable));
-    let server = builder().facilitator(facilitator.clone()).facilitator(FakeFacilitator::serving("exact", other));
+    let server = builder().facilitator(facilitator.clone()).facilitator(named_other("exact", other));
     let server = server.route(route(silent)).route(Route::new("GET /other").accepts(way(other))).build().await.unwrap();
     assert!(matches!(server.admit(&FakeRequest::get("/report")).await, Admission::Refused(Refusal::Unavailable(_))));
     assert_eq!(first_offer(&server, "/other").await.network.as_str(), other);
@@ -59,7 +63,7 @@ async fn a_kept_challenge_makes_an_offer() {
     facilitator.fail_supported(Some(FaultKind::Unreachable));
     let registry = Registry::builder().plugin(FAKE).plugin(MANY).build().unwrap();
     let server = ResourceServer::builder(ORIGIN).registry(registry).facilitator(facilitator.clone());
-    let server = server.facilitator(FakeFacilitator::serving("plain", other));
+    let server = server.facilitator(named_other("plain", other));
     let way = |network| Way::new("plain", network, PRICE, "payee");
     let both = Route::new("GET /both").accepts(way(silent)).accepts(way(other));
     let server = server.route(Route::new("GET /report").accepts(way(silent))).route(both).build().await.unwrap();
@@ -75,7 +79,7 @@ async fn a_kept_challenge_makes_an_offer() {
 async fn a_facilitator_that_falls_silent_keeps_its_routes_open() {
     let (network, other) = ("fake:live-falls", "fake:live-falls-other");
     let facilitator = FakeFacilitator::serving("exact", network);
-    let server = builder().facilitator(facilitator.clone()).facilitator(FakeFacilitator::serving("exact", other));
+    let server = builder().facilitator(facilitator.clone()).facilitator(named_other("exact", other));
     let server = server.route(route(network)).build().await.unwrap();
     facilitator.fail_supported(Some(FaultKind::Timeout));
     later(&server, REFRESH).await;

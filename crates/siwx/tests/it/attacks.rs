@@ -5,7 +5,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tollway_core::SignInInfo;
 use tollway_roles::{Admission, Route};
-use tollway_siwx::{Proof, SIGN_IN_WITH_X};
+use tollway_siwx::{Proof, SIGN_IN_WITH_X, Scope};
 use tollway_testkit::{FakeClock, FakeRequest};
 
 async fn paid_shop() -> (Shop, Visitor) {
@@ -116,13 +116,28 @@ async fn pay_for_the_cheap_and_the_dear_stays_shut() {
         other => panic!("{other:?}"),
     }
     let held = shop.held("alice").await;
-    assert_eq!(held[0].scope.as_str(), "route:GET /cheap", "the server's own route is recorded");
+    assert_eq!(held[0].scope, Scope::route(ORIGIN, "GET /cheap"), "the server's own route is recorded");
     let proof = shop.proof(&alice, "/dear").await;
     assert_eq!(shop.show("/dear", &proof).await, None);
     // A proof names a resource too, and that decides nothing either.
     let proof = shop.proof(&alice, "/cheap").await;
     assert_eq!(shop.show("/dear", &proof).await, None);
     assert!(shop.show("/cheap", &proof).await.is_some());
+}
+
+#[tokio::test]
+async fn what_is_bought_at_one_origin_opens_nothing_at_another() {
+    let (shop, alice) = paid_shop().await;
+    // Another server of the same operator, with the same keys and the same store.
+    let other = "https://dear.shop.test";
+    let server = Shop::builder(other, &shop.clock, &shop.sessions).facilitator(shop.facilitator.clone());
+    let server = server.route(route("GET /report", hour())).build().await.unwrap();
+    let elsewhere = Shop { server, sessions: shop.sessions.clone(), clock: shop.clock.clone(), ..shop };
+    let required = elsewhere.challenge("/report").await;
+    let headers = alice.client.answer(&required, other).await;
+    let proof = Proof::decode(&headers[0].1).unwrap();
+    assert_eq!(proof.info.domain, "dear.shop.test");
+    assert_eq!(elsewhere.show("/report", &proof).await, None);
 }
 
 #[tokio::test]

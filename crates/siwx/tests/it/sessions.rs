@@ -181,7 +181,7 @@ async fn a_tier_is_sold_on_one_route_and_opens_others() {
     .await;
     let alice = Visitor::new("alice").await;
     assert_eq!(alice.visit(&shop, "/members").await, Visit::Refused, "it cannot be bought here");
-    shop.sessions.grant(&account("alice"), Scope::tier("pro"), 60, Left::Time).await.unwrap();
+    shop.sessions.grant(&account("alice"), Scope::tier(ORIGIN, "pro"), 60, Left::Time).await.unwrap();
     assert_eq!(alice.visit(&shop, "/members").await, Visit::SignedIn);
     assert_eq!(alice.visit(&shop, "/report").await, Visit::SignedIn);
     assert_eq!(Visitor::new("bob").await.visit(&shop, "/report").await, Visit::Paid);

@@ -19,7 +19,7 @@ fn alice() -> AccountId {
 }
 
 fn bought(n: u64, ends: u64) -> Entitlement {
-    Entitlement::new(&format!("e{n}"), alice(), Scope::route("/"), ends, Left::Calls(1))
+    Entitlement::new(&format!("e{n}"), alice(), Scope::route("https://shop.test", "/"), ends, Left::Calls(1))
 }
 
 #[test]

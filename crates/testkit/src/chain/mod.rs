@@ -21,9 +21,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tollway_core::{
-    Amount, Asset, Build, BuildContext, Durable, Fault, FaultKind, LedgerHandle, Network, NetworkId, OpenSlot, Outcome,
-    Plugin, Rejected, Settler, SignIn, SignedTx, Slot, Ticket,
+    Amount, Asset, Build, BuildContext, Durable, Fault, FaultKind, LedgerHandle, Network, NetworkId, NetworkWords,
+    OpenSlot, Outcome, Plugin, Realm, Rejected, Settler, SignIn, SignedTx, Slot, Ticket, Vocabulary,
 };
 use world::{Transaction, World, lock, world};
 
@@ -191,6 +192,20 @@ impl Network for FakeChain {
 
     fn settler(&self) -> Option<&dyn Settler> {
         Some(self)
+    }
+
+    /// Networks are what their names begin with: `fake:main-…` and `fake:test-…`; all others are neither.
+    fn words(id: &NetworkId) -> NetworkWords {
+        let words = NetworkWords::named(["make-believe"]);
+        match id.reference().split_once('-') {
+            Some(("main", _)) => words.realm(Realm::Mainnet).pace(Duration::from_secs(2)),
+            Some(("test", _)) => words.realm(Realm::Testnet).pace(Duration::from_millis(500)),
+            _ => words,
+        }
+    }
+
+    fn vocabulary() -> Vocabulary {
+        Vocabulary::new(["make-believe"], ["FUSD", "FEUR"])
     }
 
     fn sign_in(&self) -> Option<&dyn SignIn> {

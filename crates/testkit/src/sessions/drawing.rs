@@ -161,7 +161,13 @@ pub(super) async fn scopes_and_accounts(store: &Arc<dyn SessionStore>, notes: &N
     record(store, &bought("mine", Left::Time), notes).await;
     let elsewhere = tollway_core::AccountId::new(crate::fixtures::network("fake:elsewhere"), "alice");
     let strangers = [account("bob"), account("Alice"), account("alice2"), elsewhere];
-    let others = [Scope::route("GET /REPORT"), Scope::route("GET /"), Scope::tier("GET /report"), Scope::over("/*")];
+    let others = [
+        Scope::route("https://shop.test.evil", "GET /report"),
+        Scope::route("https://shop.test", "GET /REPORT"),
+        Scope::route("https://shop.test", "GET /"),
+        Scope::tier("https://shop.test", "GET /report"),
+        Scope::over("https://shop.test", "/*"),
+    ];
     let (mine, scope) = ([account("alice")], [report()]);
     for (accounts, scopes) in
         [(&strangers[..], &scope[..]), (&mine[..], &others[..]), (&mine[..], &[]), (&[], &scope[..])]
@@ -171,7 +177,7 @@ pub(super) async fn scopes_and_accounts(store: &Arc<dyn SessionStore>, notes: &N
             format!("alice's entitlement for {scope:?} opened {scopes:?} for {accounts:?}: {entered:?}")
         });
     }
-    let (accounts, scopes) = ([account("bob"), account("alice")], [Scope::tier("pro"), report()]);
+    let (accounts, scopes) = ([account("bob"), account("alice")], [Scope::tier("https://shop.test", "pro"), report()]);
     let entered = enter(store, Entry::new(NOW, &accounts).drawing(Draw::new(&scopes)), notes).await;
     let right =
         matches!(&entered, Some(Entered::In(Some(drawn))) if drawn.account == accounts[1] && drawn.scope == scopes[1]);

@@ -51,7 +51,7 @@ fn account(text: &str) -> AccountId {
 }
 
 fn report() -> Scope {
-    Scope::route("GET /report")
+    Scope::route("https://shop.test", "GET /report")
 }
 
 fn coins(amount: Amount) -> Credit {

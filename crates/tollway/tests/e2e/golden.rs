@@ -49,7 +49,7 @@ pub(crate) fn assert_same_answer(ours: &Answer, recorded: &Value, what: &str) {
 }
 
 /// The recorded client against our server, our facilitator and our chain.
-async fn server_and_facilitator(name: &str) -> World {
+pub(crate) async fn server_and_facilitator(name: &str) -> World {
     let world = World::at(recorded_at(&golden::flow(name))).await;
     answers_the_client(&world, name).await;
     world
@@ -68,7 +68,7 @@ pub(crate) async fn answers_the_client(world: &World, name: &str) {
 }
 
 /// The recorded server against our facilitator and our chain.
-async fn facilitator_alone(name: &str) {
+pub(crate) async fn facilitator_alone(name: &str) {
     answers_the_server(&World::at(recorded_at(&golden::flow(name))).await, name).await;
 }
 

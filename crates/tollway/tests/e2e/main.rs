@@ -7,6 +7,7 @@ mod bad_input;
 mod chains;
 mod discovery;
 mod golden;
+mod golden_pid;
 mod golden_siwx;
 #[cfg(feature = "solana")]
 mod golden_solana;

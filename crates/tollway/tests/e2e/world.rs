@@ -121,7 +121,8 @@ impl World {
             )
         };
         let upto = || Way::new("upto", NETWORK, "$0.002", PAYEE);
-        let sponsored = |path: &str, way: Way, extension| Route::new(path).accepts(way).extension(extension, json!({}));
+        let extended = |path: &str, way: Way, key, section| Route::new(path).accepts(way).extension(key, section);
+        let sponsored = |path: &str, way: Way, key| extended(path, way, key, json!({}));
         let described = Route::new("GET /evm/eip3009").description("EIP-3009").mime_type("application/json");
         let server = ResourceServer::builder(ORIGIN)
             .clock(clock)
@@ -139,6 +140,7 @@ impl World {
             ))
             .route(Route::new("GET /evm/upto").accepts(upto()))
             .route(sponsored("GET /evm/upto-eip2612", upto(), "eip2612GasSponsoring"))
+            .route(extended("GET /pid/required", way(), "payment-identifier", json!({ "required": true })))
             .route(Route::new("GET /dear").accepts(Way::exact(NETWORK, "$0.002", PAYEE)))
             .build()
             .await
@@ -159,6 +161,7 @@ impl World {
             .route("/evm/eip3009", get(ok))
             .route("/evm/upfront", get(ok))
             .route("/dynamic", get(ok))
+            .route("/pid/required", get(ok))
             .route("/dear", get(ok))
             .route("/free", get(ok))
             .route("/fails", get(fails))
