@@ -132,6 +132,16 @@ pub enum Scope {
     Facilitator,
 }
 
+impl Scope {
+    /// Its name, as it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Facilitator => "facilitator",
+        }
+    }
+}
+
 /// A claim with all it takes to finish it in another process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -2,15 +2,31 @@
 
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 mod catalogue;
+mod ledger;
+mod migrations;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod trouble;
+mod writer;
 
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresLedger};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteConfig, SqliteLedger};
 
 use tollway_core::Plugin;
 
-/// The store `catalogue/sqlite`, where the features `catalogue` and `sqlite` are on.
-pub const PLUGIN: Plugin = Plugin::new("tollway-store", "Books on disk", |registrar| {
+/// The ledgers `sqlite` and `postgres` and the store `catalogue/sqlite`, as far as the features of those names are on.
+pub const PLUGIN: Plugin = Plugin::new("tollway-store", "The ledger in SQLite and PostgreSQL", |registrar| {
     let _ = &registrar;
+    #[cfg(feature = "sqlite")]
+    registrar.ledger::<SqliteLedger>("sqlite");
+    #[cfg(feature = "postgres")]
+    registrar.ledger::<PostgresLedger>("postgres");
     #[cfg(all(feature = "catalogue", feature = "sqlite"))]
     registrar.store::<SqliteCatalogue, tollway_discovery::SharedCatalogue>("catalogue/sqlite");
 });

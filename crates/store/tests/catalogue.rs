@@ -4,11 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
-use tollway_discovery::{CatalogueStore, Filter};
+use tollway_core::Plugin;
+use tollway_discovery::{CatalogueStore, Filter, SharedCatalogue};
 use tollway_store::SqliteCatalogue;
 use tollway_testkit::{block_on, catalogue_suite};
 
-tollway_testkit::conformance!(tollway_store::PLUGIN);
+/// The part alone: ledgers have tests of their own.
+const PART: Plugin = Plugin::new("tollway-store", "The catalogue in SQLite", |registrar| {
+    registrar.store::<SqliteCatalogue, SharedCatalogue>("catalogue/sqlite");
+});
+tollway_testkit::conformance!(PART);
 
 #[test]
 fn the_suite_for_all_stores() {

@@ -44,6 +44,11 @@ pub enum Step {
 }
 
 impl<'a> ClaimState<'a> {
+    /// Seconds a finished row is kept after its payment died, so that a late repeat still meets its answer.
+    pub const GRACE_SECONDS: u64 = 600;
+    /// Seconds a finished row without an expiry is kept, and one whose answer somebody may still come for.
+    pub const KEEP_SECONDS: u64 = 24 * 3600;
+
     /// A row of a living holder, with nothing signed.
     pub fn new(row: &'a ClaimRow, outcome: Option<&'a Outcome>) -> Self {
         Self { row, outcome, signed: false, alive: true }
@@ -98,6 +103,18 @@ impl<'a> ClaimState<'a> {
             Outcome::Released(_) => Step::Remove,
             _ => Step::Write,
         }
+    }
+
+    /// When the row may be forgotten after `outcome` was written at `now`, in Unix seconds; `None` if that is open business
+    /// of the facilitator, which only the reconciler or its caller ends.
+    pub fn forget_at(&self, outcome: &Outcome, now: u64) -> Option<u64> {
+        let dead_after = self.row.claim.dead_after;
+        let keep = match (outcome, self.row.scope) {
+            (Outcome::Pending { .. } | Outcome::Included(_), Scope::Facilitator) => return None,
+            (Outcome::Settled(_), _) if dead_after.is_some() => Self::GRACE_SECONDS,
+            _ => Self::KEEP_SECONDS,
+        };
+        Some(dead_after.map_or(now, |dead| dead.max(now)).saturating_add(keep))
     }
 
     /// Whether a transaction may carry the claim.
@@ -189,6 +206,27 @@ mod tests {
                 Some(outcome) => matches!(outcome, Outcome::Pending { .. } | Outcome::Undelivered(_)),
             };
             assert_eq!(state.retake(&row(scope, "other", 1)).is_some(), waits, "{state:?}");
+        });
+    }
+
+    #[test]
+    fn open_business_is_kept_and_the_rest_until_nobody_can_come_for_it() {
+        each(|state| {
+            for result in outcomes().iter().flatten() {
+                let waits = matches!(result, Outcome::Pending { .. } | Outcome::Included(_));
+                let kept = waits && state.row.scope == Scope::Facilitator;
+                let timeless = state.forget_at(result, 100);
+                assert_eq!(timeless, (!kept).then_some(100 + ClaimState::KEEP_SECONDS), "{state:?} {result:?}");
+                let mut row = state.row.clone();
+                row.claim = row.claim.dead_after(1000);
+                let keep = match result {
+                    Outcome::Settled(_) => ClaimState::GRACE_SECONDS,
+                    _ => ClaimState::KEEP_SECONDS,
+                };
+                let mortal = ClaimState::new(&row, None);
+                assert_eq!(mortal.forget_at(result, 100), (!kept).then_some(1000 + keep), "{state:?} {result:?}");
+                assert_eq!(mortal.forget_at(result, 2000), (!kept).then_some(2000 + keep), "{state:?} {result:?}");
+            }
         });
     }
 

@@ -6,10 +6,6 @@ use tollway_core::{
     Step, Ticket,
 };
 
-/// Seconds a finished row is kept after its payment died, so that a late repeat still meets its answer.
-const GRACE_SECONDS: u64 = 600;
-/// Seconds a finished row without an expiry is kept, and one whose answer somebody may still come for.
-const KEEP_SECONDS: u64 = 24 * 3600;
 /// Rows looked at for expiry whenever one is taken: forgetting keeps pace with taking, and no call pays for all.
 const SWEEP: usize = 4;
 
@@ -115,9 +111,16 @@ impl Books {
         if let Some(place) = entry.due {
             self.expiry.remove(&place);
         }
-        self.handed.remove(&(entry.holder, id.1.clone()));
+        self.unhand(id, entry.holder);
         self.forget_token(id.0, &entry.row.caller);
         self.end_attempts(&entry.attempts, &id.1);
+    }
+
+    /// Whoever a row was handed to need not settle it any more. A server's row under the same key was handed to nobody.
+    fn unhand(&mut self, (scope, key): &(Scope, ClaimKey), holder: Holder) {
+        if *scope == Scope::Facilitator {
+            self.handed.remove(&(holder, key.clone()));
+        }
     }
 
     fn forget_token(&mut self, scope: Scope, caller: &Caller) {
@@ -141,8 +144,10 @@ impl Books {
     /// Opens a row again, for another holder.
     pub(super) fn reopen(&mut self, scope: Scope, key: &ClaimKey, holder: Holder) -> Option<ClaimRow> {
         let turn = self.next();
-        let entry = self.claims.get_mut(&(scope, key.clone()))?;
-        self.handed.remove(&(entry.holder, key.clone()));
+        let id = (scope, key.clone());
+        let before = self.claims.get(&id)?.holder;
+        self.unhand(&id, before);
+        let entry = self.claims.get_mut(&id)?;
         // Open again, and so not to be forgotten.
         if let Some(place) = entry.due.take() {
             self.expiry.remove(&place);
@@ -177,18 +182,14 @@ impl Books {
     fn write(&mut self, id: (Scope, ClaimKey), outcome: &Outcome, now: u64) {
         let finished = self.next();
         let waits = matches!(outcome, Outcome::Pending { .. } | Outcome::Included(_));
+        let forget_at = self.get(id.0, &id.1).and_then(|state| state.forget_at(outcome, now));
         let Some(entry) = self.claims.get_mut(&id) else { return };
         let ended = if waits { Vec::new() } else { std::mem::take(&mut entry.attempts) };
         entry.outcome = Some(outcome.clone());
-        let dead = entry.row.claim.dead_after.map_or(now, |dead| dead.max(now));
-        let keep = match (outcome, id.0, entry.row.claim.dead_after) {
-            // Open business of the facilitator: only the reconciler or its caller ends it.
-            (_, Scope::Facilitator, _) if waits => None,
-            (Outcome::Settled(_), _, Some(_)) => Some(GRACE_SECONDS),
-            _ => Some(KEEP_SECONDS),
-        };
-        let place = keep.map(|keep| (dead.saturating_add(keep), finished));
+        let holder = entry.holder;
+        let place = forget_at.map(|at| (at, finished));
         let before = std::mem::replace(&mut entry.due, place);
+        self.unhand(&id, holder);
         self.end_attempts(&ended, &id.1);
         if let Some(before) = before {
             self.expiry.remove(&before);

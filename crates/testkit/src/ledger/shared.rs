@@ -30,6 +30,8 @@ pub async fn shared_ledger_suite<S: SharedLedger, F: Future<Output = S>>(name: &
     server_rows(&make().await, &notes).await;
     signers(&make().await, &notes).await;
     handing_over(&make().await, &notes).await;
+    handed_beside_a_server(&make().await, &notes).await;
+    handed_and_ended(&make().await, &notes).await;
     handed_to_the_dead(&make().await, &notes).await;
     nobody_to_hand_to(&make().await, &notes).await;
     notes.finish()
@@ -202,6 +204,31 @@ async fn handing_over(store: &impl SharedLedger, notes: &Notes) {
     let found = given(second.find(SCOPE, &key("theirs")).await, notes, "find").flatten();
     let told = found.as_ref().and_then(|found| found.outcome.as_ref()) == Some(&settled("tx"));
     notes.check("shared: handed", told, || format!("the outcome is not there: {found:?}"));
+}
+
+/// A server's row under the same key is another row: whatever becomes of it, what was handed over arrives.
+async fn handed_beside_a_server(store: &impl SharedLedger, notes: &Notes) {
+    let (first, second) = (store.first(), store.second());
+    epoch(&first, notes).await;
+    let server = ours(&first, &row(Scope::Server, "both", "server"), notes).await;
+    let ticket = ours(&second, &row(SCOPE, "both", "mine"), notes).await;
+    given(second.hand_over(&ticket, &network("fake:fixture"), "signer").await, notes, "hand_over");
+    given(first.resolve(Scope::Server, &[(server, released())]).await, notes, "resolve");
+    let rows = given(first.handed(10).await, notes, "handed").unwrap_or_default();
+    notes.check("shared: handed", rows.len() == 1, || format!("lost with a server's row under its key: {rows:?}"));
+}
+
+/// What ended before its new holder came for it needs no settling.
+async fn handed_and_ended(store: &impl SharedLedger, notes: &Notes) {
+    let (first, second) = (store.first(), store.second());
+    epoch(&first, notes).await;
+    let ticket = ours(&second, &row(SCOPE, "ended", "mine"), notes).await;
+    given(second.hand_over(&ticket, &network("fake:fixture"), "signer").await, notes, "hand_over");
+    let found = given(second.find(SCOPE, &key("ended")).await, notes, "find").flatten();
+    let Some(newest) = found.map(|found| found.row.ticket()) else { return };
+    given(second.resolve(SCOPE, &[(newest, settled("tx"))]).await, notes, "resolve");
+    let rows = given(first.handed(10).await, notes, "handed");
+    notes.check("shared: handed", rows == Some(Vec::new()), || format!("given out after it was settled: {rows:?}"));
 }
 
 /// A row handed to a process that died before it signed is free.

@@ -1,0 +1,3 @@
+//! x
+pub struct PostgresConfig;
+pub struct PostgresLedger;

@@ -1,0 +1,20 @@
+//! What the tests of both stores share.
+
+use tollway_core::{Ledger, NetworkId, Outcome, Scope, Settled, Taken, Ticket};
+use tollway_testkit::fixtures;
+
+pub(crate) fn settled(transaction: &str) -> Outcome {
+    Outcome::Settled(Settled::new(transaction, "alice"))
+}
+
+pub(crate) fn network() -> NetworkId {
+    fixtures::network("fake:fixture")
+}
+
+/// Takes a row of a facilitator that nobody has.
+pub(crate) async fn taken(ledger: &dyn Ledger, name: &str) -> Ticket {
+    match ledger.take(&fixtures::row(Scope::Facilitator, name, "mine")).await.unwrap() {
+        Taken::New(ticket) => ticket,
+        other => panic!("`{name}` is {other:?}"),
+    }
+}
