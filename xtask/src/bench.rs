@@ -8,6 +8,7 @@ const BENCHES: [(&str, &str); 6] = [
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
     ("settle", "settlements on 1 s blocks from one signer: shared transactions beside one for each payment"),
     ("session", "a resource server: CPU per repeat access by token and by sign-in, with 10^3 and 10^6 entitlements"),
+    ("discovery", "searches among 10^3 and 10^6 entries in SQLite; CPU that cataloguing adds to a verify"),
     ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
 ];
 

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a command line tool talks on standard output")]
 
 mod bench;
+mod browser;
 mod contracts;
 mod source;
 mod test;
@@ -21,6 +22,7 @@ tasks:
   lint                 rustfmt and clippy, where the toolchain has them
   bench <name> [...]   benchmarks; `cargo xtask bench` lists them
   chaos [...]          kills facilitators under load and asks the chain whether every payment moved once
+  browser              installs Chromium for the tests of pages, unless there is a browser
   contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             "tidy" => tidy::run(),
             "lint" => test::lint(),
             "bench" => bench::run(rest),
+            "browser" => browser::ensure(),
             "chaos" => bench::chaos(rest),
             "contracts" => contracts::run(rest),
             "help" | "--help" | "-h" => {
@@ -52,8 +55,13 @@ fn main() -> ExitCode {
 
 /// Runs cargo and waits; an error if it fails.
 fn cargo(args: &[&str]) -> Result<(), String> {
+    cargo_with(args, &[])
+}
+
+/// The same with variables set.
+fn cargo_with(args: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
     println!("$ cargo {}", args.join(" "));
-    let status = std::process::Command::new(env!("CARGO")).args(args).status();
+    let status = std::process::Command::new(env!("CARGO")).args(args).envs(variables.iter().copied()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(format!("`cargo {}` failed", args.join(" "))),

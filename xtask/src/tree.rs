@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
@@ -13,9 +13,11 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("tollway-pid", &["tollway-core"]),
     ("tollway-siwx", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
+    // Its clients and its prober speak HTTP; stores take it without.
+    ("tollway-discovery", &["tollway-core", "tollway-roles", "tollway-http"]),
+    ("tollway-store", &["tollway-core", "tollway-discovery"]),
     ("tollway-devnet", &[]),
-    ("tollway-store", &["tollway-core"]),
-    ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx"]),
+    ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx", "tollway-discovery"]),
     (
         "tollway",
         &[
@@ -26,13 +28,14 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "tollway-pid",
             "tollway-siwx",
             "tollway-http",
+            "tollway-discovery",
         ],
     ),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
     ("paying-client", &["tollway"]),
-    ("tollway-bench", &["tollway", "tollway-devnet"]),
+    ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store"]),
 ];
 
 /// Everything core may be built from: the owner's packages and what they stand on.

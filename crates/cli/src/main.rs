@@ -6,7 +6,9 @@ mod assets;
 mod chain;
 mod demo;
 mod dev;
+mod discover;
 mod facilitate;
+mod inspect;
 mod plugins;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +30,10 @@ enum Command {
     Assets(assets::AssetsArgs),
     /// Run the embedded chains alone, with funded accounts
     Dev(dev::DevArgs),
+    /// Search the catalogues of facilitators for paid services
+    Discover(discover::DiscoverArgs),
+    /// Ask a resource what it costs, and say what is wrong with it
+    Inspect(inspect::InspectArgs),
     /// Run a facilitator: verify and settle payments for resource servers
     Facilitate(facilitate::FacilitateArgs),
     /// List the plug-ins linked into this program and the parts they bring
@@ -52,6 +58,13 @@ fn main() -> ExitCode {
             });
         }
         Command::Dev(args) => runtime.block_on(dev::run(args)),
+        Command::Discover(args) => runtime.block_on(discover::run(args)),
+        Command::Inspect(args) => {
+            return runtime.block_on(inspect::run(args)).unwrap_or_else(|why| {
+                fail(&why);
+                ExitCode::from(2)
+            });
+        }
         Command::Facilitate(args) => runtime.block_on(facilitate::run(args)),
         Command::Plugins(args) => plugins::run(&args),
     };

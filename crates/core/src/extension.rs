@@ -347,15 +347,37 @@ pub enum Stage {
     Settled,
 }
 
+/// A payment a facilitator has said yes to.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Observed<'a> {
+    /// How far it has come.
+    pub stage: Stage,
+    /// The payment as it came. What its `resource` and `extensions` say is the payer's word and nobody else's.
+    pub raw: &'a PaymentPayload,
+    /// The offer it was checked against.
+    pub offer: &'a PaymentRequirements,
+    /// Address of the payer, where it is known.
+    pub payer: Option<&'a str>,
+}
+
+impl<'a> Observed<'a> {
+    /// The view of one payment.
+    pub fn new(stage: Stage, raw: &'a PaymentPayload, offer: &'a PaymentRequirements, payer: Option<&'a str>) -> Self {
+        Self { stage, raw, offer, payer }
+    }
+}
+
 /// The facilitator's side of an extension.
 #[async_trait]
 pub trait FacilitatorExtension: Send + Sync {
     /// The key under `extensions`, listed in `/supported`.
     fn key(&self) -> &'static str;
 
-    /// Sees a payment and may say something to the resource server (`EXTENSION-RESPONSES`).
-    async fn observe(&self, stage: Stage, raw: &PaymentPayload, offer: &PaymentRequirements) -> Option<Value> {
-        let _ = (stage, raw, offer);
+    /// Sees a payment and may say something to the resource server (`EXTENSION-RESPONSES`). It is on the payment's way:
+    /// whatever takes time belongs into a task. A panic, or a second without an answer, is as if it had said nothing.
+    async fn observe(&self, seen: &Observed<'_>) -> Option<Value> {
+        let _ = seen;
         None
     }
 

@@ -46,7 +46,7 @@ pub use config::{
 pub use echo::{EchoRules, echo_is_faithful};
 pub use error::{ErrorCode, Failure, Fault, FaultKind, Rejected, Result, Sent, codes};
 pub use extension::{
-    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Offers, Paid, Replay,
+    Asking, Binding, ClientExtension, Declaring, FacilitatorExtension, Gate, Grant, Observed, Offers, Paid, Replay,
     ServerExtension, Stage,
 };
 pub use facilitator::{CallEvent, Candidate, Facilitator, FacilitatorCall, FacilitatorSelector};

@@ -11,12 +11,14 @@ pub struct Verified {
     pub payer: Option<String>,
     /// Scheme-specific members of the answer.
     pub extra: Option<Object>,
+    /// What the facilitator's extensions tell the resource server, by key (`EXTENSION-RESPONSES`). Not for the payer.
+    pub extension_responses: Object,
 }
 
 impl Verified {
     /// A payment of `payer`.
     pub fn new(payer: impl Into<String>) -> Self {
-        Self { payer: Some(payer.into()), extra: None }
+        Self { payer: Some(payer.into()), ..Self::default() }
     }
 }
 
@@ -32,12 +34,17 @@ pub struct Settled {
     pub amount: Option<Amount>,
     /// Scheme-specific members of the receipt.
     pub extra: Option<Object>,
+    /// What the facilitator's extensions tell the resource server, by key (`EXTENSION-RESPONSES`). Not for the payer,
+    /// and not for the books.
+    #[serde(skip)]
+    pub extension_responses: Object,
 }
 
 impl Settled {
     /// A settlement in `transaction`, paid by `payer`.
     pub fn new(transaction: impl Into<String>, payer: impl Into<String>) -> Self {
-        Self { transaction: transaction.into(), payer: Some(payer.into()), amount: None, extra: None }
+        let (transaction, payer) = (transaction.into(), Some(payer.into()));
+        Self { transaction, payer, amount: None, extra: None, extension_responses: Object::new() }
     }
 
     /// Sets the amount really moved.

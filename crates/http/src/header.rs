@@ -22,6 +22,8 @@ pub const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-respon
 pub const SIGN_IN_WITH_X: HeaderName = HeaderName::from_static("sign-in-with-x");
 /// Both ways: a session in the place of such proofs (Tollway's own, see the page on sessions).
 pub const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
+/// Facilitator to resource server: what its extensions have to say, by key. Never sent on to the payer.
+pub(crate) const EXTENSION_RESPONSES: HeaderName = HeaderName::from_static("extension-responses");
 /// Handler to server, never sent on.
 pub(crate) const SETTLEMENT_OVERRIDES: HeaderName = HeaderName::from_static("settlement-overrides");
 /// Resource server to facilitator: who asks, so that the same one asking again gets the same answer.

@@ -33,6 +33,16 @@ pub(crate) fn leave_to_end(runtime: &Handle, work: impl Future<Output = ()> + Se
     }
 }
 
+/// Waits for work in place; `None` if it panicked.
+pub(crate) async fn unless_it_panics<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|cx| match poll_safely(work.as_mut(), cx) {
+        Some(poll) => poll.map(Some),
+        None => Poll::Ready(None),
+    })
+    .await
+}
+
 /// One poll; `None` if it panicked, as a task would report it.
 fn poll_safely<F: Future>(work: Pin<&mut F>, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
     // What a panic leaves behind is dropped with the future and never looked at.

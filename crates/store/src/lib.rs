@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(feature = "catalogue", feature = "sqlite"))]
+mod catalogue;
 mod ledger;
 mod migrations;
 #[cfg(feature = "postgres")]
@@ -9,6 +11,8 @@ mod sqlite;
 mod trouble;
 mod writer;
 
+#[cfg(all(feature = "catalogue", feature = "sqlite"))]
+pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresConfig, PostgresLedger};
 #[cfg(feature = "budgets")]
@@ -18,9 +22,10 @@ pub use sqlite::{SqliteConfig, SqliteLedger};
 
 use tollway_core::Plugin;
 
-/// The ledgers `sqlite` and `postgres` and the store of budgets `sqlite`, as far as the features of those names are on.
+/// The ledgers `sqlite` and `postgres`, the store of budgets `sqlite` and the store `catalogue/sqlite`, as far as the
+/// features of those names are on.
 pub const PLUGIN: Plugin =
-    Plugin::new("tollway-store", "The ledger in SQLite and PostgreSQL, budgets in SQLite", |registrar| {
+    Plugin::new("tollway-store", "The ledger in SQLite and PostgreSQL, budgets and catalogues in SQLite", |registrar| {
         let _ = &registrar;
         #[cfg(feature = "sqlite")]
         registrar.ledger::<SqliteLedger>("sqlite");
@@ -28,5 +33,7 @@ pub const PLUGIN: Plugin =
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
         #[cfg(feature = "postgres")]
         registrar.ledger::<PostgresLedger>("postgres");
+        #[cfg(all(feature = "catalogue", feature = "sqlite"))]
+        registrar.store::<SqliteCatalogue, tollway_discovery::SharedCatalogue>("catalogue/sqlite");
     });
 tollway_core::register!(PLUGIN);

@@ -79,6 +79,9 @@ macro_rules! flows {
 }
 
 flows!(
+    "bazaar-get",
+    "bazaar-post",
+    "discovery-resources",
     "dynamic-price",
     "exact-evm-eip3009",
     "exact-evm-insufficient-funds",

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod budget;
+mod catalogue;
 mod chain;
 mod clock;
 mod conformance;
@@ -15,6 +16,7 @@ mod secrets;
 mod sessions;
 
 pub use budget::budget_suite;
+pub use catalogue::catalogue_suite;
 pub use chain::{
     Auditor, COIN, EURO, FAKE, FakeChain, FakeChainConfig, FakeClient, FakeClientConfig, FakeExact, FakePayload,
     FakeServer, FakeServerConfig, FakeSigner, FakeTeller, Fate, OnSettle, OnVerify, Script, Transfer, codes,

@@ -4,6 +4,8 @@ pub use tollway_core as core;
 pub use tollway_roles as roles;
 
 // Naming a plug-in crate is what links it: these lines register everything their features ask for.
+#[cfg(feature = "discovery")]
+pub use tollway_discovery as discovery;
 #[cfg(feature = "evm")]
 pub use tollway_evm as evm;
 #[cfg(feature = "http")]
@@ -26,6 +28,11 @@ pub use tollway_siwx::Sessions;
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../../../docs/budgets.md")]
 struct BudgetsPage;
+
+/// Runs the examples of the page on discovery.
+#[cfg(all(doctest, feature = "discovery"))]
+#[doc = include_str!("../../../docs/discovery.md")]
+struct DiscoveryPage;
 
 /// Runs the examples of the page on sessions.
 #[cfg(all(doctest, feature = "siwx"))]

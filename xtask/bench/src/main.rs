@@ -1,8 +1,9 @@
-//! Benchmark programs: `cargo xtask bench verify`, `server`, `session`, `settle`, `solana`.
+//! Benchmark programs; `cargo xtask bench` lists them.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod chaos;
 mod child;
+mod discovery;
 mod drive;
 mod methods;
 mod payments;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
                     "server" => server::run(Load::parse(rest, 40_000)?).await,
                     "solana" => solana::run(Load::parse(rest, 20_000)?).await,
                     "settle" => settle::run(rest).await,
+                    "discovery" => discovery::run(Load::parse(rest, 20_000)?).await,
                     "session" => session::run(Load::parse(rest, 20_000)?).await,
                     // The processes under test.
                     "facilitator" => verify::facilitator(rest).await,

@@ -18,16 +18,17 @@ use tollway_devnet::{Devnet, accounts};
 /// Distinct payments; verification keeps nothing, so they may come round again.
 const PAYMENTS: usize = 2_000;
 
-/// The process under test: `facilitator <rpc>`.
+/// The process under test: `facilitator <rpc>`, with `catalogue` as one that lists services.
 pub(crate) async fn facilitator(args: &[String]) -> Result<(), String> {
     let rpc = args.first().ok_or("usage: tollway-bench facilitator <rpc>")?;
     let key = LocalKey::from_hex(&accounts::FACILITATOR.private_key().to_string())?;
-    let engine = LocalFacilitator::builder()
+    let mut engine = LocalFacilitator::builder()
         .network(NETWORK, serde_json::json!({ "rpc": rpc, "erc6492Factories": [WALLET_1271_FACTORY] }))
-        .signer(NETWORK, Arc::new(key))
-        .build()
-        .await
-        .map_err(|why| why.to_string())?;
+        .signer(NETWORK, Arc::new(key));
+    if args.get(1).is_some_and(|more| more == "catalogue") {
+        engine = engine.extension("bazaar", serde_json::json!({}));
+    }
+    let engine = engine.build().await.map_err(|why| why.to_string())?;
     child::serve(tollway::http::facilitator_router(Arc::new(engine))).await
 }
 

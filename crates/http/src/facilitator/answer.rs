@@ -1,13 +1,14 @@
 //! From a facilitator's verdict to its answer over HTTP.
 
 use super::envelope::Wrong;
+use crate::header::{self, EXTENSION_RESPONSES, MAX_HEADER};
 use crate::status::{self, json_response};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tollway_core::{
-    ErrorCode, Failure, Fault, FaultKind, Outcome, PaymentRequirements, Rejected, Result, Sent, SettleResponse,
+    ErrorCode, Failure, Fault, FaultKind, Object, Outcome, PaymentRequirements, Rejected, Result, Sent, SettleResponse,
     SupportedResponse, Verified, VerifyResponse, codes,
 };
 
@@ -51,7 +52,7 @@ pub(super) fn verified(result: Result<Verified>) -> Response {
         Ok(verified) => {
             let mut response = VerifyResponse::valid(verified.payer);
             response.extra = verified.extra;
-            ok(&response)
+            with_responses(ok(&response), &verified.extension_responses)
         }
         Err(Failure::Rejected(why)) => ok(&VerifyResponse::invalid(why.code, why.message, why.payer)),
         Err(Failure::Fault(why)) => fault(&why, false),
@@ -65,7 +66,7 @@ pub(super) fn settled(result: Result<Outcome>, offer: &PaymentRequirements) -> R
             let mut response = SettleResponse::settled(network(), settled.transaction, settled.payer);
             response.amount = settled.amount;
             response.extra = settled.extra;
-            ok(&response)
+            with_responses(ok(&response), &settled.extension_responses)
         }
         Ok(Outcome::Pending { transaction }) if transaction.is_empty() => {
             // Without a hash nobody could look for it, and the protocol has no word for that.
@@ -93,6 +94,19 @@ pub(super) fn supported(result: Result<SupportedResponse>) -> Response {
         Err(Failure::Rejected(why)) => status::error(StatusCode::BAD_GATEWAY, why.code.as_str()),
         Err(Failure::Fault(why)) => fault(&why, false),
     }
+}
+
+/// Adds what the facilitator's extensions say. Too much of it is left out: a payment does not fail over it.
+fn with_responses(mut response: Response, said: &Object) -> Response {
+    if !said.is_empty() {
+        match header::value(said) {
+            Ok(value) if value.len() <= MAX_HEADER => {
+                response.headers_mut().insert(EXTENSION_RESPONSES, value);
+            }
+            _ => tracing::warn!("extensions have too much to say for a header; it is left out"),
+        }
+    }
+    response
 }
 
 fn ok<T: Serialize>(response: &T) -> Response {

@@ -2,17 +2,21 @@
 
 use super::call::{Answer, perhaps_sent};
 use super::{Operation, Remote};
+use crate::header::{self, EXTENSION_RESPONSES};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tollway_core::{
-    Amount, ErrorCode, Failure, Fault, FaultKind, Outcome, PaymentRequirements, Rejected, Result, SettleResponse,
-    Settled, SupportedResponse, Verified, VerifyResponse, codes, json,
+    Amount, ErrorCode, Failure, Fault, FaultKind, Object, Outcome, PaymentRequirements, Rejected, Result,
+    SettleResponse, Settled, SupportedResponse, Verified, VerifyResponse, codes, json,
 };
 
 /// Longest code passed on, in characters. It ends up in the payer's header.
 const MAX_CODE: usize = 128;
+/// Most extensions whose refusals are logged, for one answer.
+const MAX_EXTENSIONS: usize = 16;
 /// Longest message kept, in characters.
 const MAX_MESSAGE: usize = 1024;
 
@@ -31,6 +35,7 @@ pub(super) fn verified(remote: &Remote, answer: &Answer) -> Result<Verified> {
             let mut verified = Verified::default();
             verified.payer = response.payer;
             verified.extra = response.extra;
+            verified.extension_responses = extension_responses(remote, answer);
             Ok(verified)
         }
         (false, true) => Err(contradiction(remote, answer).into()),
@@ -67,7 +72,28 @@ pub(super) fn settled(remote: &Remote, answer: &Answer, offer: &PaymentRequireme
     settled.payer = response.payer;
     settled.amount = response.amount;
     settled.extra = response.extra;
+    settled.extension_responses = extension_responses(remote, answer);
     Ok(Outcome::Settled(settled))
+}
+
+/// What the facilitator's extensions say; nothing if it cannot be read. Refusals are for this server's operator: a
+/// listing that never appears is otherwise a riddle.
+fn extension_responses(remote: &Remote, answer: &Answer) -> Object {
+    let Some(Ok(said)) = header::find::<Object>(&answer.headers, EXTENSION_RESPONSES) else { return Object::new() };
+    for (key, response) in said.iter().take(MAX_EXTENSIONS) {
+        let member = |name: &str| response.get(name).and_then(Value::as_str).map(loggable);
+        if member("status").as_deref() == Some("rejected") {
+            let why = member("rejectedReason").or(member("reason")).or(member("code")).unwrap_or_default();
+            let key = loggable(key);
+            tracing::warn!(facilitator = remote.name, key, why, "the facilitator refused what an extension declares");
+        }
+    }
+    said
+}
+
+/// A stranger's text in one line of a log.
+fn loggable(text: &str) -> String {
+    text.chars().take(MAX_CODE).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A verdict, whatever the status: facilitators also answer 400 or 500 with one.

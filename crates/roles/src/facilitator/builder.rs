@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tollway_core::{FacilitatorConfig, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, Scope};
+use tollway_core::{
+    FacilitatorConfig, FacilitatorExtension, Ledger, LedgerConfig, LedgerHandle, Object, PartKind, Scope,
+};
 
 /// How often open settlements are looked after, if nothing else is said.
 const RECONCILE_EVERY: Duration = Duration::from_secs(10);
@@ -21,6 +23,8 @@ pub struct LocalFacilitatorBuilder {
     name: Option<String>,
     books: Books,
     extensions: BTreeMap<String, Value>,
+    /// Those handed over.
+    made: Vec<Arc<dyn FacilitatorExtension>>,
     hooks: Vec<Arc<dyn FacilitatorHook>>,
     reconcile_every: Option<Duration>,
 }
@@ -66,6 +70,12 @@ impl LocalFacilitatorBuilder {
         self
     }
 
+    /// Hands over an extension, in the place of a linked one of the same key.
+    pub fn use_extension(mut self, extension: Arc<dyn FacilitatorExtension>) -> Self {
+        self.made.push(extension);
+        self
+    }
+
     /// How often settlements that a crash or a time-out left open are looked after; every 10 seconds if left out. It is
     /// done once at the start in any case.
     pub fn reconcile_every(mut self, every: Duration) -> Self {
@@ -106,8 +116,11 @@ impl LocalFacilitatorBuilder {
                 "a facilitator needs a network; add .network(\"eip155:84532\", json!({ \"rpc\": \"https://…\" }))";
             return Err(SetupError::Setting(why.to_owned()));
         }
-        let mut extensions = Vec::new();
+        let mut extensions = self.made;
         for (key, section) in self.extensions {
+            if extensions.iter().any(|made| made.key() == key) {
+                continue;
+            }
             let cx = parts.extension_context();
             extensions.push(parts.registry.facilitator_extension(&key, section, cx).await?);
         }

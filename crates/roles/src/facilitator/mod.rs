@@ -5,6 +5,7 @@ mod elsewhere;
 mod hooks;
 mod keeper;
 mod known;
+mod observe;
 mod settle;
 
 pub use builder::LocalFacilitatorBuilder;
@@ -17,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollway_core::erased::{FacilitatorDyn, OpenPayment};
 use tollway_core::{
-    Caller, Facilitator, FacilitatorExtension, LedgerHandle, Network, NetworkId, Outcome, PaymentPayload,
-    PaymentRequirements, Rejected, Reply, Result, SupportedKind, SupportedResponse, Verified, X402_VERSION, codes,
+    Caller, Facilitator, FacilitatorExtension, LedgerHandle, Network, NetworkId, Observed, Outcome, PaymentPayload,
+    PaymentRequirements, Rejected, Reply, Result, Stage, SupportedKind, SupportedResponse, Verified, X402_VERSION,
+    codes,
 };
 
 /// A facilitator in this process. Cheap to clone; implements [`Facilitator`] like a remote one.
@@ -153,6 +155,12 @@ impl Facilitator for LocalFacilitator {
                     break;
                 }
             }
+        }
+        if let Ok(verified) = &mut result
+            && !engine.extensions.is_empty()
+        {
+            let seen = Observed::new(Stage::Verified, raw, offer, verified.payer.as_deref());
+            verified.extension_responses = engine.observe(&seen).await;
         }
         for hook in &engine.hooks {
             hook.verified(raw, offer, &result).await;

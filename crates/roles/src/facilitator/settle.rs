@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tollway_core::erased::OpenPayment;
 use tollway_core::{
-    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, Outcome, PaymentPayload, PaymentRequirements,
-    Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, Ticket, codes,
+    Caller, ClaimKey, ClaimRow, Failure, Fault, FaultKind, Found, Observed, Outcome, PaymentPayload,
+    PaymentRequirements, Rejected, Result, Scope, Sent, SettleContext, Stage, Taken, Ticket, codes,
 };
 
 pub(super) type UnderWay = std::collections::HashMap<ClaimKey, watch::Receiver<Option<Outcome>>>;
@@ -104,10 +104,11 @@ impl Engine {
             result = self.settle_elsewhere(payment, &row, &mut cx, result).await;
         }
         running.tell.send_replace(Some(self.write(&cx.ticket, &result).await));
-        if matches!(result, Ok(Outcome::Settled(_) | Outcome::Included(_))) {
-            for extension in &self.extensions {
-                extension.observe(Stage::Settled, &row.raw, &row.offer).await;
-            }
+        if let Ok(Outcome::Settled(settled) | Outcome::Included(settled)) = &mut result
+            && !self.extensions.is_empty()
+        {
+            let seen = Observed::new(Stage::Settled, &row.raw, &row.offer, settled.payer.as_deref());
+            settled.extension_responses = self.observe(&seen).await;
         }
         result
     }

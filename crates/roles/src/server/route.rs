@@ -193,6 +193,24 @@ impl Route {
         self
     }
 
+    /// Names the service, in 1 to 32 printable ASCII characters.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.config.service_name = Some(name.into());
+        self
+    }
+
+    /// Tags it for catalogues: at most five, of 1 to 32 printable ASCII characters.
+    pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.config.tags = Some(tags.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The absolute http(s) URL of an icon.
+    pub fn icon_url(mut self, url: impl Into<String>) -> Self {
+        self.config.icon_url = Some(url.into());
+        self
+    }
+
     /// Configures a server extension for this route, by the route key it owns.
     pub fn extension(mut self, route_key: &str, section: serde_json::Value) -> Self {
         self.config.extensions.insert(route_key.to_owned(), section);

@@ -8,6 +8,7 @@ mod facilitator;
 mod failover;
 mod guards;
 mod live;
+mod observe;
 mod plugin;
 mod prefer;
 mod purchases;

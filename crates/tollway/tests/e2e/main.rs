@@ -5,6 +5,7 @@ mod assets;
 mod bad_input;
 #[cfg(feature = "solana")]
 mod chains;
+mod discovery;
 mod golden;
 mod golden_pid;
 mod golden_siwx;
