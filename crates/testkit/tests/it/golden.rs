@@ -5,7 +5,7 @@ use tollway_testkit::golden;
 
 #[test]
 fn every_file_is_there_and_says_something() {
-    assert_eq!(golden::vectors::all().len(), 9);
+    assert_eq!(golden::vectors::all().len(), 10);
     for (name, vectors) in golden::vectors::all() {
         let size = vectors.as_array().map(Vec::len).or(vectors.as_object().map(serde_json::Map::len));
         assert!(size.unwrap_or(0) > 1, "{name} is empty");
