@@ -125,11 +125,11 @@ impl SessionStore for Store {
         match self.defect {
             Some(Defect::RacyNonces) => {
                 let Some(shown) = entry.nonce.take() else { return self.inner.enter(&entry).await };
-                if self.nonces.lock().expect("whole").contains(shown.nonce) {
+                if self.nonces.lock().expect("no entry panics").contains(shown.nonce) {
                     return Ok(Entered::NonceUsed);
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                self.nonces.lock().expect("whole").insert(shown.nonce.to_owned());
+                self.nonces.lock().expect("no entry panics").insert(shown.nonce.to_owned());
             }
             Some(Defect::BurnsNonces) => {
                 let entered = self.inner.enter(&entry).await?;
