@@ -3,9 +3,9 @@
 use crate::address::parse_address;
 use crate::builder::EvmBuilder;
 use crate::chain::Chain;
-use crate::{assets, chains};
 use crate::config::{EvmConfig, TokenConfig};
 use crate::eip712::Domains;
+use crate::{assets, chains};
 use alloy::primitives::Address;
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use tollway_core::codes::INVALID_PAYLOAD;
 use tollway_core::{
     Asset, Build, BuildContext, Clock, Fault, FaultKind, Network, NetworkId, NetworkWords, Rejected, Settler, SignIn,
-, Vocabulary};
+    Vocabulary,
+};
 
 /// A chain: its tokens, its time, and, where a node is configured, all that verifying and settling share.
 ///

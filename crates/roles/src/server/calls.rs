@@ -123,11 +123,27 @@ impl Deal {
                 None => Some(first_of(&mut running).await),
             };
             match answer {
-                Some((winner, Ok(verified))) => return Ok((winner, verified)),
-                Some((_, Err(Failure::Rejected(why)))) => return Err(why.into()),
+                Some((winner, Ok(verified))) => {
+                    self.tell_late(running.iter().map(|(number, _)| *number), winner);
+                    return Ok((winner, verified));
+                }
+                Some((winner, Err(Failure::Rejected(why)))) => {
+                    self.tell_late(running.iter().map(|(number, _)| *number), winner);
+                    return Err(why.into());
+                }
                 Some((_, Err(Failure::Fault(why)))) => drop(failed.get_or_insert(why)),
                 None => {}
             }
+        }
+    }
+
+    /// Those asked before the winner were given their time.
+    fn tell_late(&self, running: impl Iterator<Item = usize>, winner: usize) {
+        let asked: SmallVec<[_; 16]> = std::iter::once(&self.offer).chain(&self.others).collect();
+        for number in running.filter(|number| *number < winner) {
+            let (engine, position) = (&self.server.engine, asked[number].position);
+            engine.selector.observe(position, FacilitatorCall::Verify, CallEvent::Late);
+            engine.suspect(position, FacilitatorCall::Verify);
         }
     }
 
