@@ -2,11 +2,12 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 5] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
     ("solana", "a facilitator on Solana: CPU and RPC round trips per verify and per settle, how long settling takes"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
-    ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
+    ("failover", "what a dead first facilitator adds to each request"),
+    ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures, choosing a facilitator"),
 ];
 
 /// Runs one benchmark, passing on the rest of the arguments.
@@ -17,7 +18,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match name.as_str() {
-        "micro" => cargo(&[&["bench", "-p", "tollway-core", "-p", "tollway-evm", "--"], rest.as_slice()].concat()),
+        "micro" => {
+            let packages = ["bench", "-p", "tollway-core", "-p", "tollway-evm", "-p", "tollway-select", "--"];
+            cargo(&[&packages, rest.as_slice()].concat())
+        }
         name if BENCHES.iter().any(|(known, _)| *known == name) => {
             cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", name], rest.as_slice()].concat())
         }

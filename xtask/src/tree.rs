@@ -5,15 +5,16 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
     ("tollway-solana", &["tollway-core"]),
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     ("tollway-devnet", &[]),
+    ("tollway-select", &["tollway-core"]),
     ("tollway-testkit", &["tollway-core", "tollway-roles"]),
-    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-http"]),
+    ("tollway", &["tollway-core", "tollway-roles", "tollway-evm", "tollway-solana", "tollway-http", "tollway-select"]),
     ("tollway-cli", &["tollway", "tollway-devnet"]),
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),

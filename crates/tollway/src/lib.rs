@@ -8,6 +8,8 @@ pub use tollway_roles as roles;
 pub use tollway_evm as evm;
 #[cfg(feature = "http")]
 pub use tollway_http as http;
+#[cfg(feature = "select")]
+pub use tollway_select as select;
 #[cfg(feature = "solana")]
 pub use tollway_solana as solana;
 

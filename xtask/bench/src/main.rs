@@ -1,9 +1,10 @@
-//! Benchmark programs: `cargo xtask bench verify`, `server`, `solana`.
+//! Benchmark programs: `cargo xtask bench verify`, `server`, `solana`, `failover`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod chaos;
 mod child;
 mod drive;
+mod failover;
 mod payments;
 mod server;
 mod solana;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             Some((name, rest)) => match name.as_str() {
                 "verify" => verify::run(Load::parse(rest, 20_000)?).await,
                 "server" => server::run(Load::parse(rest, 40_000)?).await,
+                "failover" => failover::run(Load::parse(rest, 200)?).await,
                 "solana" => solana::run(Load::parse(rest, 20_000)?).await,
                 // The processes under test.
                 "facilitator" => verify::facilitator(rest).await,
@@ -56,9 +58,11 @@ fn main() -> ExitCode {
                 "chaos" => chaos::run(rest).await,
                 "settling" => chaos::serve(rest).await,
                 "resource-server" => server::resource_server().await,
-                unknown => Err(format!("there is no benchmark `{unknown}`; there are verify, server and solana")),
+                unknown => {
+                    Err(format!("there is no benchmark `{unknown}`; there are verify, server, solana and failover"))
+                }
             },
-            None => Err("usage: tollway-bench verify|server|solana [--requests N] [--at-once N]".to_owned()),
+            None => Err("usage: tollway-bench verify|server|solana|failover [--requests N] [--at-once N]".to_owned()),
         }
     });
     match done {

@@ -14,7 +14,7 @@ use tollway::core::{
 use tollway::{Facilitator, PaymentLayer, ResourceServer, Route, Way};
 
 /// A facilitator that believes everything, so that only the server's own work is measured.
-struct Yes;
+pub(crate) struct Yes;
 
 fn payer(raw: &PaymentPayload) -> String {
     raw.payload["authorization"]["from"].as_str().unwrap_or_default().to_owned()
