@@ -86,6 +86,9 @@ impl Engine {
     }
 }
 
+/// A verdict that is being waited for.
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<Verified>> + Send + 'a>>;
+
 /// The first of several that is ready, with its number; it is taken out.
 async fn first_of<F: Future + ?Sized>(running: &mut Vec<(usize, Pin<Box<F>>)>) -> (usize, F::Output) {
     poll_fn(|cx| {
@@ -107,7 +110,7 @@ impl Deal {
     pub(super) async fn ask_any(&self) -> Result<(usize, Verified)> {
         let selector = &self.server.engine.selector;
         let mut left = std::iter::once(&self.offer).chain(&self.others).enumerate();
-        let mut running: Vec<(usize, Pin<Box<dyn Future<Output = Result<Verified>> + Send + '_>>)> = Vec::new();
+        let mut running: Vec<(usize, Asked<'_>)> = Vec::new();
         let mut failed = None;
         loop {
             let mut patience = None;

@@ -67,7 +67,7 @@ impl Plan {
         let wrong = state.wrong.filter(|(at, _)| *at == call).map(|(_, wrong)| wrong)?;
         state.met += 1;
         match wrong {
-            Wrong::Flaps if state.met % 2 == 0 => None,
+            Wrong::Flaps if state.met.is_multiple_of(2) => None,
             Wrong::Flaps => Some(Wrong::Broken),
             wrong => Some(wrong),
         }

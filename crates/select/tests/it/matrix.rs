@@ -191,7 +191,7 @@ async fn row(step: FacilitatorCall, wrongs: &[Wrong]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_supported_says_the_others_sell() {
-    row(Supported, &[Wrong::Broken, Wrong::Html, Wrong::OkError, Wrong::Hangs, Wrong::Drops]).await;
+    row(Supported, &[Wrong::Broken, Wrong::Html, Wrong::OkError, Wrong::Hangs, Wrong::Drops, Wrong::Empty]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
