@@ -2,14 +2,15 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 6] = [
+const BENCHES: [(&str, &str); 8] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
     ("solana", "a facilitator on Solana: CPU and RPC round trips per verify and per settle, how long settling takes"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
     ("settle", "settlements on 1 s blocks from one signer: shared transactions beside one for each payment"),
     ("session", "a resource server: CPU per repeat access by token and by sign-in, with 10^3 and 10^6 entitlements"),
     ("discovery", "searches among 10^3 and 10^6 entries in SQLite; CPU that cataloguing adds to a verify"),
-    ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures"),
+    ("failover", "what a dead first facilitator adds to each request"),
+    ("micro", "criterion: amounts, JSON, EIP-712 digests, signatures, choosing a facilitator"),
 ];
 
 /// Runs one benchmark, passing on the rest of the arguments.
@@ -20,7 +21,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match name.as_str() {
-        "micro" => cargo(&[&["bench", "-p", "tollway-core", "-p", "tollway-evm", "--"], rest.as_slice()].concat()),
+        "micro" => {
+            let packages = ["bench", "-p", "tollway-core", "-p", "tollway-evm", "-p", "tollway-select", "--"];
+            cargo(&[&packages, rest.as_slice()].concat())
+        }
         name if BENCHES.iter().any(|(known, _)| *known == name) => {
             cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", name], rest.as_slice()].concat())
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("tollway-discovery", &["tollway-core", "tollway-roles", "tollway-http"]),
     ("tollway-store", &["tollway-core", "tollway-discovery"]),
     ("tollway-devnet", &[]),
+    ("tollway-select", &["tollway-core"]),
     ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx", "tollway-discovery"]),
     (
         "tollway",
@@ -29,6 +30,8 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "tollway-siwx",
             "tollway-http",
             "tollway-discovery",
+            "tollway-select",
+            "tollway-store",
         ],
     ),
     ("tollway-cli", &["tollway", "tollway-devnet"]),

@@ -99,6 +99,9 @@ pub enum CallEvent<'a> {
     Answered(Duration),
     /// Nobody could decide.
     Failed(&'a Fault),
+    /// It was not answered in the time [`patience`](FacilitatorSelector::patience) gave it, and another that was asked
+    /// beside it was.
+    Late,
     /// Whoever asked did not wait for the answer, which says nothing about the facilitator.
     Dropped,
 }

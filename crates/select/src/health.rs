@@ -22,7 +22,7 @@ const MEMORY: u32 = 8;
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HealthConfig {
-    /// Bad answers in a row after which a facilitator is passed over until it is back; 3 if left out. One that cannot be
+    /// Bad or late answers in a row after which a facilitator is passed over until it is back; 3 if left out. One that cannot be
     /// reached, or does not answer at all, is passed over at once.
     pub failures: Option<NonZeroU32>,
     /// Milliseconds after which another facilitator is asked to verify beside one that has not answered. If left out, it
@@ -33,13 +33,13 @@ pub struct HealthConfig {
 /// The state of one facilitator's breaker.
 ///
 /// What opens it is a call that failed. It is half open from the moment the facilitator answers again what it supports,
-/// which the engine asks in the background; then one payment at a time tries it. A verdict closes it for good.
+/// which the engine asks in the background; then one payment at a time tries it. A good answer to what it failed at
+/// closes it for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Breaker {
-    /// So many bad answers in a row.
-    Closed(u32),
+    Closed,
     Open,
-    /// So many payments are trying it.
+    /// So many calls are trying it.
     HalfOpen(u32),
 }
 
@@ -47,42 +47,66 @@ enum Breaker {
 #[derive(Debug, Clone, Copy)]
 struct Record {
     breaker: Breaker,
+    /// What it failed at when the breaker opened last. Who verifies and cannot settle is not back with a verdict.
+    failed_at: FacilitatorCall,
+    /// Bad verdicts in a row, and bad settlements in a row, whatever verdicts came between.
+    bad: [u32; 2],
     /// How long a verdict usually takes.
     usual: Option<Duration>,
 }
 
 impl Record {
-    const NEW: Self = Self { breaker: Breaker::Closed(0), usual: None };
+    const NEW: Self = Self { breaker: Breaker::Closed, failed_at: FacilitatorCall::Verify, bad: [0; 2], usual: None };
 
     fn available(&self) -> bool {
-        matches!(self.breaker, Breaker::Closed(_) | Breaker::HalfOpen(0))
+        matches!(self.breaker, Breaker::Closed | Breaker::HalfOpen(0))
     }
 
     fn observe(&mut self, call: FacilitatorCall, event: CallEvent<'_>, most: u32) {
-        let asks_about_payment = call != FacilitatorCall::Supported;
-        self.breaker = match (self.breaker, event) {
-            (Breaker::HalfOpen(trying), CallEvent::Asked) if asks_about_payment => {
-                Breaker::HalfOpen(trying.saturating_add(1))
-            }
-            (Breaker::HalfOpen(trying), CallEvent::Dropped) if asks_about_payment => {
-                Breaker::HalfOpen(trying.saturating_sub(1))
-            }
-            (_, CallEvent::Answered(_)) if asks_about_payment => Breaker::Closed(0),
-            (Breaker::Open, CallEvent::Answered(_)) => Breaker::HalfOpen(0),
+        let tries = call == self.failed_at;
+        let bad = match call {
             // Not to hear what it supports is no reason to pass over who verifies and settles.
-            (Breaker::Closed(bad), CallEvent::Failed(_)) if !asks_about_payment => Breaker::Closed(bad),
-            (Breaker::Closed(bad), CallEvent::Failed(why)) => match bad.saturating_add(1) {
-                bad if bad < most && !is_gone(why) => Breaker::Closed(bad),
-                _ => Breaker::Open,
-            },
-            (_, CallEvent::Failed(_)) => Breaker::Open,
-            (breaker, _) => breaker,
+            FacilitatorCall::Supported => {
+                if let (Breaker::Open, CallEvent::Answered(_)) = (self.breaker, event) {
+                    self.breaker = Breaker::HalfOpen(0);
+                }
+                return;
+            }
+            FacilitatorCall::Verify => &mut self.bad[0],
+            FacilitatorCall::Settle => &mut self.bad[1],
         };
-        if let (FacilitatorCall::Verify, CallEvent::Answered(took)) = (call, event) {
-            self.usual = Some(match self.usual {
-                Some(usual) => (usual.saturating_mul(MEMORY - 1).saturating_add(took)) / MEMORY,
-                None => took,
-            });
+        match event {
+            CallEvent::Answered(took) => {
+                *bad = 0;
+                if tries || call == FacilitatorCall::Settle {
+                    self.breaker = Breaker::Closed;
+                }
+                if call == FacilitatorCall::Verify {
+                    self.usual = Some(match self.usual {
+                        Some(usual) => (usual.saturating_mul(MEMORY - 1).saturating_add(took)) / MEMORY,
+                        None => took,
+                    });
+                }
+            }
+            CallEvent::Failed(_) | CallEvent::Late => {
+                *bad = bad.saturating_add(1);
+                let gone = matches!(event, CallEvent::Failed(why) if is_gone(why));
+                if gone || *bad >= most || self.breaker != Breaker::Closed {
+                    self.breaker = Breaker::Open;
+                    self.failed_at = call;
+                }
+            }
+            CallEvent::Asked => self.try_out(tries, |trying| trying.saturating_add(1)),
+            CallEvent::Dropped => self.try_out(tries, |trying| trying.saturating_sub(1)),
+            _ => {}
+        }
+    }
+
+    fn try_out(&mut self, tries: bool, change: fn(u32) -> u32) {
+        if let Breaker::HalfOpen(trying) = &mut self.breaker
+            && tries
+        {
+            *trying = change(*trying);
         }
     }
 }
@@ -192,10 +216,45 @@ mod tests {
         health.observe(0, Verify, ANSWERED);
         for _ in 0..2 {
             fails(&health, Settle, FaultKind::Invalid);
+            health.observe(0, Verify, ANSWERED);
         }
         assert!(health.available(0), "counted in a row");
         fails(&health, Settle, FaultKind::Invalid);
+        assert!(!health.available(0), "whatever verdicts came between");
+    }
+
+    #[test]
+    fn who_verifies_and_cannot_settle_is_not_back_with_a_verdict() {
+        let health = health();
+        fails(&health, Settle, FaultKind::Timeout);
+        health.observe(0, Verify, ANSWERED);
         assert!(!health.available(0));
+        health.observe(0, Supported, ANSWERED);
+        assert!(health.available(0));
+        health.observe(0, Verify, ANSWERED);
+        health.observe(0, Settle, CallEvent::Asked);
+        assert!(!health.available(0), "one is trying");
+        fails(&health, Settle, FaultKind::Invalid);
+        assert!(!health.available(0));
+        health.observe(0, Settle, ANSWERED);
+        assert!(health.available(0));
+    }
+
+    #[test]
+    fn who_is_late_again_and_again_is_passed_over() {
+        let health = health();
+        for _ in 0..3 {
+            assert!(health.available(0));
+            health.observe(0, Verify, CallEvent::Asked);
+            health.observe(0, Verify, CallEvent::Late);
+            health.observe(0, Verify, CallEvent::Dropped);
+        }
+        assert!(!health.available(0));
+        health.observe(0, Supported, ANSWERED);
+        health.observe(0, Verify, CallEvent::Asked);
+        health.observe(0, Verify, CallEvent::Late);
+        health.observe(0, Verify, CallEvent::Dropped);
+        assert!(!health.available(0), "once is enough for who was only tried");
     }
 
     #[test]

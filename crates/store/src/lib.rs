@@ -4,8 +4,6 @@
 mod catalogue;
 mod ledger;
 mod migrations;
-#[cfg(feature = "postgres")]
-mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trouble;
@@ -13,8 +11,6 @@ mod writer;
 
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
-#[cfg(feature = "postgres")]
-pub use postgres::{PostgresConfig, PostgresLedger};
 #[cfg(feature = "budgets")]
 pub use sqlite::SqliteBudget;
 #[cfg(feature = "sqlite")]
@@ -22,17 +18,15 @@ pub use sqlite::{SqliteConfig, SqliteLedger};
 
 use tollway_core::Plugin;
 
-/// The ledgers `sqlite` and `postgres`, the store of budgets `sqlite` and the store `catalogue/sqlite`, as far as the
+/// The ledger `sqlite`, the store of budgets `sqlite` and the store `catalogue/sqlite`, as far as the
 /// features of those names are on.
 pub const PLUGIN: Plugin =
-    Plugin::new("tollway-store", "The ledger in SQLite and PostgreSQL, budgets and catalogues in SQLite", |registrar| {
+    Plugin::new("tollway-store", "The ledger, budgets and the catalogue in SQLite", |registrar| {
         let _ = &registrar;
         #[cfg(feature = "sqlite")]
         registrar.ledger::<SqliteLedger>("sqlite");
         #[cfg(feature = "budgets")]
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
-        #[cfg(feature = "postgres")]
-        registrar.ledger::<PostgresLedger>("postgres");
         #[cfg(all(feature = "catalogue", feature = "sqlite"))]
         registrar.store::<SqliteCatalogue, tollway_discovery::SharedCatalogue>("catalogue/sqlite");
     });

@@ -13,7 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tollway_core::{Fault, FaultKind};
 
 /// Calls that may wait for a transaction; those above wait to be let in.
@@ -22,9 +22,7 @@ const QUEUE: usize = 1024;
 const SHARE: usize = 256;
 /// Longest wait of a caller, for its turn and its transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a commit is inquired after whose answer was lost.
-const DOUBT: Duration = Duration::from_secs(5);
-/// How often that is, and what was left over is tried again.
+/// How often what was left over is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// Operations kept for when the database is back. A process that has more has other troubles.
 const BACKLOG: usize = 65_536;
@@ -48,13 +46,11 @@ pub(crate) type Answers<A> = Vec<Result<A, Fault>>;
 
 /// Why a batch was not written.
 #[derive(Debug)]
-pub(crate) enum Failed<A> {
+pub(crate) enum Failed {
     /// Something in it cannot be written. Alone, the others can.
     One(Trouble),
     /// Nothing can be written now.
     All(Trouble),
-    /// Nobody knows whether it was; these are the answers if it was.
-    InDoubt(Trouble, Answers<A>),
 }
 
 /// Where batches are written.
@@ -66,7 +62,7 @@ pub(crate) trait Transactions: Send + 'static {
     fn write(
         &mut self,
         ops: &mut [Self::Op],
-    ) -> impl Future<Output = Result<Answers<<Self::Op as Operation>::Answer>, Failed<<Self::Op as Operation>::Answer>>> + Send;
+    ) -> impl Future<Output = Result<Answers<<Self::Op as Operation>::Answer>, Failed>> + Send;
 
     /// Ends it.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -218,7 +214,7 @@ impl<T: Transactions> Task<T> {
         Ok(())
     }
 
-    async fn write_left_over(&mut self, count: usize) -> Result<(), Failed<<T::Op as Operation>::Answer>> {
+    async fn write_left_over(&mut self, count: usize) -> Result<(), Failed> {
         let mut ops: Vec<_> = self.backlog.iter().take(count).cloned().collect();
         self.transactions.write(&mut ops).await?;
         self.backlog.drain(..count);
@@ -226,14 +222,14 @@ impl<T: Transactions> Task<T> {
     }
 
     /// Drops what is left over and cannot be written by itself; an error if nothing can be written now.
-    fn give_up(&mut self, failed: Failed<<T::Op as Operation>::Answer>) -> Result<(), Trouble> {
+    fn give_up(&mut self, failed: Failed) -> Result<(), Trouble> {
         match failed {
             Failed::One(trouble) => {
                 let about = self.backlog.pop_front().map(|op| op.about()).unwrap_or_default();
                 tracing::error!(why = trouble.message, "{about} could not be written, and never will be");
                 Ok(())
             }
-            Failed::All(trouble) | Failed::InDoubt(trouble, _) => Err(trouble),
+            Failed::All(trouble) => Err(trouble),
         }
     }
 
@@ -251,33 +247,7 @@ impl<T: Transactions> Task<T> {
                 }
             }
             Err(Failed::All(trouble)) => self.fail(batch, &trouble),
-            Err(Failed::InDoubt(trouble, answers)) => self.inquire(batch, trouble, answers).await,
         }
-    }
-
-    /// Finds out whether a batch was written, by writing it again.
-    async fn inquire(
-        &mut self,
-        mut batch: Batch<T::Op>,
-        trouble: Trouble,
-        mut answers: Answers<<T::Op as Operation>::Answer>,
-    ) {
-        let until = Instant::now() + DOUBT;
-        while Instant::now() < until {
-            sleep(AGAIN).await;
-            match self.transactions.write(&mut batch.ops).await {
-                Ok(answers) => return self.tell(batch, answers),
-                Err(Failed::InDoubt(_, newer)) => answers = newer,
-                Err(Failed::All(_)) => {}
-                Err(Failed::One(_)) => break,
-            }
-        }
-        for (op, answer) in batch.ops.iter().zip(answers) {
-            if let Ok(answer) = answer {
-                self.keep(op.clone().undo(&answer));
-            }
-        }
-        self.fail(batch, &trouble);
     }
 
     fn tell(&mut self, batch: Batch<T::Op>, answers: Answers<<T::Op as Operation>::Answer>) {

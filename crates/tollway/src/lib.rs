@@ -12,10 +12,14 @@ pub use tollway_evm as evm;
 pub use tollway_http as http;
 #[cfg(feature = "pid")]
 pub use tollway_pid as pid;
+#[cfg(feature = "select")]
+pub use tollway_select as select;
 #[cfg(feature = "siwx")]
 pub use tollway_siwx as siwx;
 #[cfg(feature = "solana")]
 pub use tollway_solana as solana;
+#[cfg(feature = "sqlite")]
+pub use tollway_store as store;
 
 pub use tollway_core::{Amount, Facilitator, NetworkId, Price, Registry};
 #[cfg(feature = "http")]

@@ -5,6 +5,7 @@ mod chaos;
 mod child;
 mod discovery;
 mod drive;
+mod failover;
 mod methods;
 mod payments;
 mod server;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
                     "verify" => verify::run(rest).await,
                     "server" => server::run(Load::parse(rest, 40_000)?).await,
                     "solana" => solana::run(Load::parse(rest, 20_000)?).await,
+                    "failover" => failover::run(Load::parse(rest, 200)?).await,
                     "settle" => settle::run(rest).await,
                     "discovery" => discovery::run(Load::parse(rest, 20_000)?).await,
                     "session" => session::run(Load::parse(rest, 20_000)?).await,

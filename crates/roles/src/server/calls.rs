@@ -86,6 +86,9 @@ impl Engine {
     }
 }
 
+/// A verdict that is being waited for.
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<Verified>> + Send + 'a>>;
+
 /// The first of several that is ready, with its number; it is taken out.
 async fn first_of<F: Future + ?Sized>(running: &mut Vec<(usize, Pin<Box<F>>)>) -> (usize, F::Output) {
     poll_fn(|cx| {
@@ -107,7 +110,7 @@ impl Deal {
     pub(super) async fn ask_any(&self) -> Result<(usize, Verified)> {
         let selector = &self.server.engine.selector;
         let mut left = std::iter::once(&self.offer).chain(&self.others).enumerate();
-        let mut running: Vec<(usize, Pin<Box<dyn Future<Output = Result<Verified>> + Send + '_>>)> = Vec::new();
+        let mut running: Vec<(usize, Asked<'_>)> = Vec::new();
         let mut failed = None;
         loop {
             let mut patience = None;
@@ -123,11 +126,27 @@ impl Deal {
                 None => Some(first_of(&mut running).await),
             };
             match answer {
-                Some((winner, Ok(verified))) => return Ok((winner, verified)),
-                Some((_, Err(Failure::Rejected(why)))) => return Err(why.into()),
+                Some((winner, Ok(verified))) => {
+                    self.tell_late(running.iter().map(|(number, _)| *number), winner);
+                    return Ok((winner, verified));
+                }
+                Some((winner, Err(Failure::Rejected(why)))) => {
+                    self.tell_late(running.iter().map(|(number, _)| *number), winner);
+                    return Err(why.into());
+                }
                 Some((_, Err(Failure::Fault(why)))) => drop(failed.get_or_insert(why)),
                 None => {}
             }
+        }
+    }
+
+    /// Those asked before the winner were given their time.
+    fn tell_late(&self, running: impl Iterator<Item = usize>, winner: usize) {
+        let asked: SmallVec<[_; 16]> = std::iter::once(&self.offer).chain(&self.others).collect();
+        for number in running.filter(|number| *number < winner) {
+            let (engine, position) = (&self.server.engine, asked[number].position);
+            engine.selector.observe(position, FacilitatorCall::Verify, CallEvent::Late);
+            engine.suspect(position, FacilitatorCall::Verify);
         }
     }
 

@@ -61,17 +61,21 @@ impl Heard {
         self.strikes > 0
     }
 
-    /// Notes an attempt that came to nothing: what was said before still counts.
+    /// Notes an attempt, of which nothing may come: what was said before still counts.
     pub(super) fn put_off(&mut self) {
-        let pause = match (&self.said, self.strikes) {
+        self.due = after(match (&self.said, self.strikes) {
             (None, _) => RETRY_PAUSE,
             (Some(_), 0) => RETRY_KNOWN_PAUSE,
-            (Some(_), strikes) => {
-                self.strikes = strikes.saturating_add(1);
-                pause_after(strikes)
-            }
-        };
-        self.due = after(pause);
+            (Some(_), strikes) => pause_after(strikes),
+        });
+    }
+
+    /// Notes that it did not answer.
+    pub(super) fn silent(&mut self) {
+        self.put_off();
+        if self.is_suspect() {
+            self.strikes = self.strikes.saturating_add(1);
+        }
     }
 
     /// Notes that a payment found it wanting.

@@ -153,7 +153,7 @@ impl Engine {
                 Ok(())
             }
             Err(why) => {
-                self.live.change(|state| state.heard[position].put_off());
+                self.live.change(|state| state.heard[position].silent());
                 let said = format!("{}: {why}", self.facilitators[position].name());
                 Err(match why {
                     Failure::Fault(why) if why.kind == FaultKind::Configuration => SyncError::Configuration(said),
@@ -170,10 +170,10 @@ impl Engine {
         }
     }
 
-    /// A payment found this facilitator well.
+    /// A payment found this facilitator well: settled, for a verdict is easy to give.
     pub(super) fn trust(&self, position: usize, call: FacilitatorCall) {
         let suspected = || self.live.read(|state| state.heard[position].is_suspect());
-        if call != FacilitatorCall::Supported && suspected() {
+        if call == FacilitatorCall::Settle && suspected() {
             self.live.change(|state| state.heard[position].acquit());
         }
     }

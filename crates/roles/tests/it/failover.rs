@@ -93,6 +93,7 @@ impl FacilitatorSelector for Hasty {
             CallEvent::Asked => "asked".to_owned(),
             CallEvent::Answered(took) => format!("answered in {took:?}"),
             CallEvent::Failed(why) => format!("failed: {:?}", why.kind),
+            CallEvent::Late => "late".to_owned(),
             CallEvent::Dropped => "dropped".to_owned(),
             _ => "something else".to_owned(),
         };
@@ -117,6 +118,7 @@ async fn a_verdict_that_takes_long_is_asked_of_another_too_and_the_selector_hear
         (0, FacilitatorCall::Verify, "asked"),
         (1, FacilitatorCall::Verify, "asked"),
         (1, FacilitatorCall::Verify, "answered in 0ns"),
+        (0, FacilitatorCall::Verify, "late"),
         (0, FacilitatorCall::Verify, "dropped"),
         (1, FacilitatorCall::Settle, "asked"),
         (1, FacilitatorCall::Settle, "answered in 2s"),

@@ -31,18 +31,12 @@ struct Place {
 pub(crate) struct Held {
     pub(crate) holder: Option<Holder>,
     pub(crate) epoch: u64,
-    stored: bool,
     changed: bool,
 }
 
 impl Held {
     pub(crate) fn stored(holder: Option<Holder>, epoch: i64) -> Self {
-        Self { holder, epoch: epoch.unsigned_abs(), stored: true, changed: false }
-    }
-
-    /// Whether the store has a row of it already.
-    pub(crate) fn is_stored(&self) -> bool {
-        self.stored
+        Self { holder, epoch: epoch.unsigned_abs(), changed: false }
     }
 }
 

@@ -112,7 +112,7 @@ async fn lock(place: &Path) -> Result<File, String> {
             Err(TryLockError::WouldBlock) => {
                 return Err(format!(
                     "{} is open in another process, and a SQLite ledger belongs to one at a time; stop that process, \
-                     give this one a file of its own, or use the ledger `postgres`, which processes share",
+                     give this one a file of its own",
                     place.display()
                 ));
             }

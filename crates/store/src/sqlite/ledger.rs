@@ -165,7 +165,7 @@ impl Transactions for Desks {
 
     /// A disk that hangs hangs this too; callers wait no longer than they said. SQLite knows what it wrote: there is no
     /// doubt.
-    async fn write(&mut self, ops: &mut [Op]) -> Result<Answers<Answer>, NotWritten<Answer>> {
+    async fn write(&mut self, ops: &mut [Op]) -> Result<Answers<Answer>, NotWritten> {
         let failed = |why: &sqlx::Error| match file::trouble(why) {
             (trouble, true) => NotWritten::All(trouble),
             (trouble, false) => NotWritten::One(trouble),

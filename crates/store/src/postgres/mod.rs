@@ -1,3 +1,0 @@
-//! x
-pub struct PostgresConfig;
-pub struct PostgresLedger;
