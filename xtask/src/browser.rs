@@ -7,7 +7,7 @@ const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chro
 fn there_is_one() -> bool {
     let answers =
         |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
-    std::env::var_os("TOLLWAY_BROWSER").is_some() || NAMES.iter().any(|name| answers(&name))
+    std::env::var_os("TOLLWAY_BROWSER").is_some() || NAMES.iter().any(answers)
 }
 
 /// Installs Chromium from the system's packages, unless there is a browser.
