@@ -185,7 +185,8 @@ async fn a_contract_wallet_is_bound_to_one_chain_and_a_key_is_not() {
     let clock = FakeClock::new();
     let sessions = tollway_siwx::Sessions::builder().clock(clock.clone()).keys(keys()).build().unwrap();
     let facilitator = tollway_testkit::FakeFacilitator::serving("exact", NETWORK);
-    let second = tollway_testkit::FakeFacilitator::serving("exact", OTHER);
+    let kind = tollway_core::SupportedKind::new("exact", &tollway_testkit::fixtures::network(OTHER), None);
+    let second = tollway_testkit::FakeFacilitator::named("another").kind(kind);
     let server = Shop::builder(ORIGIN, &clock, &sessions).facilitator(facilitator.clone()).facilitator(second);
     let server = server.route(both("GET /report")).build().await.unwrap();
     let shop = Shop { server, sessions, clock: clock.clone(), facilitator };
