@@ -23,6 +23,8 @@ mod miner;
 mod rpc;
 #[cfg(feature = "evm")]
 mod server;
+#[cfg(feature = "evm")]
+mod socket;
 #[cfg(feature = "solana")]
 pub mod solana;
 #[cfg(feature = "evm")]

@@ -1,4 +1,4 @@
-//! The way in over HTTP.
+//! The way in over HTTP; a connection that asks for it becomes a WebSocket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use futures_util::stream;
 use serde::ser::SerializeMap as _;
@@ -23,9 +23,10 @@ use crate::devnet::Devnet;
 use crate::error::DevnetError;
 use crate::rpc::Failure;
 use crate::rpc::serve::{Broken, Question, answer};
+use crate::socket;
 
 /// The largest request, in bytes.
-const MAX_BODY: usize = 5 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 5 * 1024 * 1024;
 /// The most requests of one batch.
 const MAX_BATCH: usize = 1_000;
 
@@ -38,7 +39,7 @@ pub struct DevnetServer {
 }
 
 impl Devnet {
-    /// Serves JSON-RPC over HTTP at a loopback address; port 0 takes a free one. Call it within a tokio runtime.
+    /// Serves JSON-RPC over HTTP and WebSocket at a loopback address; port 0 takes a free one. Call it within a tokio runtime.
     ///
     /// # Errors
     /// [`DevnetError::NotLoopback`] for an address that others could reach, [`DevnetError::Io`] where the socket cannot
@@ -56,9 +57,11 @@ impl Devnet {
             // Where it fails, answers are merely late.
             let _ = connection.set_nodelay(true);
         });
-        let app =
-            Router::new().route("/", post(respond)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(self.clone());
         let (end, mut ended) = watch::channel(false);
+        let sockets = get(socket::upgrade).with_state((self.clone(), ended.clone()));
+        let app = Router::new()
+            .route("/", post(respond).with_state(self.clone()).merge(sockets))
+            .layer(DefaultBodyLimit::max(MAX_BODY));
         let task = tokio::spawn(async move {
             let end = async move {
                 // The sender's end is the server's end too.
@@ -82,6 +85,12 @@ impl DevnetServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it takes WebSockets, as `ws://127.0.0.1:1234`.
+    #[must_use]
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}", self.address)
     }
 
     /// Ends it, and waits for the answers under way.
@@ -125,7 +134,7 @@ async fn respond(State(devnet): State<Devnet>, body: Bytes) -> Response {
 }
 
 /// The JSON to answer with, or nothing where every request was a notification.
-async fn answers(devnet: &Devnet, body: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+pub(crate) async fn answers(devnet: &Devnet, body: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
     let Ok(text) = std::str::from_utf8(body) else { return Ok(json(&Wire(&parse_error()))) };
     if !text.trim_start().starts_with('[') {
         let Ok(request) = serde_json::from_str::<&RawValue>(text) else {
@@ -165,6 +174,11 @@ fn parse_error() -> Answer {
 
 fn refusal(failure: Failure) -> Answer {
     Answer { id: Id::None, payload: ResponsePayload::Failure(failure.into()) }
+}
+
+/// An answer as text.
+pub(crate) fn wire(answer: &Answer) -> Option<String> {
+    serde_json::to_string(&Wire(answer)).ok()
 }
 
 fn json<T: Serialize>(answer: &T) -> Option<Vec<u8>> {

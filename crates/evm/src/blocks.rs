@@ -1,9 +1,11 @@
 //! One watcher per chain: learns of blocks, and fetches the receipts of the transactions somebody waits for.
 //!
 //! It runs only while somebody waits. A block's list of hashes says which of the waiting transactions it holds, so a
-//! block costs one call, and one more for all its receipts together. How often it looks follows the chain: it learns
-//! the time between blocks, rests for most of it, then looks often.
+//! block costs one call, and one more for all its receipts together. Where the node announces blocks (`heads`) it looks
+//! when one comes. Elsewhere how often it looks follows the chain: it learns the time between blocks, rests for most of
+//! it, then looks often.
 
+use crate::heads::Heads;
 use crate::receipt::Receipt;
 use crate::rpc::{Call, CallError, Rpc, read};
 use alloy::primitives::{B256, U64, U256};
@@ -33,6 +35,7 @@ struct Shared {
     rpc: Rpc,
     state: Mutex<State>,
     news: Notify,
+    heads: Option<Heads>,
 }
 
 #[derive(Debug)]
@@ -116,10 +119,10 @@ impl Drop for Watch {
 
 impl Blocks {
     /// `block_time` is where learning begins.
-    pub(crate) fn new(rpc: Rpc, block_time: Duration) -> Self {
+    pub(crate) fn new(rpc: Rpc, block_time: Duration, heads: Option<Heads>) -> Self {
         let block_time = block_time.clamp(FASTEST, SLOWEST);
         let state = State { waiting: HashMap::new(), running: false, last: None, looked: None, block_time };
-        Self(Arc::new(Shared { rpc, state: Mutex::new(state), news: Notify::new() }))
+        Self(Arc::new(Shared { rpc, state: Mutex::new(state), news: Notify::new(), heads }))
     }
 
     /// The time between blocks, as far as it is known.
@@ -166,10 +169,23 @@ impl Shared {
     }
 
     async fn run(shared: Arc<Self>) {
+        match &shared.heads {
+            // Heard only while somebody waits: nodes charge for what they announce.
+            Some(heads) => tokio::select! {
+                () = Self::look_out(shared.clone()) => {}
+                () = heads.listen() => {}
+            },
+            None => Self::look_out(shared).await,
+        }
+    }
+
+    /// Looks for as long as somebody waits.
+    async fn look_out(shared: Arc<Self>) {
         let mut running = Running(Some(shared.clone()));
         let mut failures = 0u32;
         // The block after which a look was taken before the next one was due.
         let mut early = None;
+        let mut told = false;
         loop {
             {
                 let mut state = shared.state();
@@ -180,7 +196,7 @@ impl Shared {
                     return;
                 }
             }
-            let rest = match shared.look().await {
+            let rest = match shared.look(std::mem::take(&mut told)).await {
                 Ok(complete) => {
                     failures = 0;
                     shared.rest(complete)
@@ -194,6 +210,7 @@ impl Shared {
             let newest = shared.state().last.map(|last| last.number);
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
+                () = shared.head() => told = true,
                 // Some chains make a block when something is sent. One look per block finds out.
                 () = shared.news.notified(), if early != newest => {
                     early = newest;
@@ -212,8 +229,11 @@ impl Shared {
     /// due; a look too early costs a call, one too late costs every payer's time.
     fn rest(&self, complete: bool) -> Duration {
         let step = self.step();
+        let announced = self.heads.as_ref().is_some_and(Heads::is_live);
         let state = self.state();
         match state.last {
+            // A connection can fall silent.
+            _ if complete && announced => state.block_time.saturating_mul(2).max(step),
             Some(last) if complete && last.sharp => {
                 let early = step.saturating_mul(2).saturating_add(last.at.elapsed());
                 state.block_time.saturating_sub(early).max(step)
@@ -222,10 +242,18 @@ impl Shared {
         }
     }
 
-    /// Looks once; answers whether it got all it asked for.
-    async fn look(&self) -> Result<bool, CallError> {
+    /// Waits until the node announces a block.
+    async fn head(&self) {
+        match &self.heads {
+            Some(heads) => heads.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Looks once, `told` by the node or not; answers whether it got all it asked for.
+    async fn look(&self, told: bool) -> Result<bool, CallError> {
         let block: Block = self.rpc.call(&Call::new("eth_getBlockByNumber", &("latest", false))).await?;
-        let (_, wanted) = self.take_note(&block);
+        let (_, wanted) = self.take_note(&block, told);
         let mut complete = true;
         for hashes in wanted.chunks(LARGEST_BATCH) {
             let calls: Vec<Call> = hashes.iter().map(|hash| Call::new("eth_getTransactionReceipt", &[hash])).collect();
@@ -256,15 +284,16 @@ impl Shared {
         }
     }
 
-    /// Notes a block; answers whether it is new and whose receipts to ask for.
-    fn take_note(&self, block: &Block) -> (bool, Vec<B256>) {
+    /// Notes a block, `told` by the node or looked for; answers whether it is new and whose receipts to ask for.
+    fn take_note(&self, block: &Block, told: bool) -> (bool, Vec<B256>) {
         let mut state = self.state();
         let number: u64 = block.number.to();
         let now = Instant::now();
         let last = state.last;
         let sharp = {
             let step = step(state.block_time);
-            state.looked.replace(now).is_some_and(|looked| now.duration_since(looked) <= step.saturating_mul(3))
+            let looked = state.looked.replace(now);
+            told || looked.is_some_and(|looked| now.duration_since(looked) <= step.saturating_mul(3))
         };
         let new = last.is_none_or(|last| last.number < number || (last.number == number && last.hash != block.hash));
         // A chain that changed its mind may have moved a transaction to a block whose list was read before.
@@ -325,7 +354,7 @@ mod tests {
     use crate::test::{Silent, rpc_over};
 
     fn blocks() -> Blocks {
-        Blocks::new(rpc_over(Silent), Duration::from_secs(2))
+        Blocks::new(rpc_over(Silent), Duration::from_secs(2), None)
     }
 
     fn block(number: u64, parent: u8, hash: u8, transactions: &[B256]) -> Block {
@@ -344,10 +373,10 @@ mod tests {
         let (ours, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
         let _watch = blocks.watch(ours, 10);
         let shared = &blocks.0;
-        assert_eq!(shared.take_note(&block(11, 10, 11, &[other])), (true, vec![]));
-        assert_eq!(shared.take_note(&block(11, 10, 11, &[other])), (false, vec![]), "the same block again");
-        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours])), (true, vec![ours]));
-        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours])), (false, vec![ours]), "no receipt yet");
+        assert_eq!(shared.take_note(&block(11, 10, 11, &[other]), false), (true, vec![]));
+        assert_eq!(shared.take_note(&block(11, 10, 11, &[other]), false), (false, vec![]), "the same block again");
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours]), false), (true, vec![ours]));
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[other, ours]), false), (false, vec![ours]), "no receipt yet");
     }
 
     #[tokio::test(start_paused = true)]
@@ -356,12 +385,16 @@ mod tests {
         let ours = B256::repeat_byte(1);
         let _watch = blocks.watch(ours, 10);
         let shared = &blocks.0;
-        assert_eq!(shared.take_note(&block(13, 12, 13, &[])), (true, vec![ours]), "11 and 12 were missed");
+        assert_eq!(shared.take_note(&block(13, 12, 13, &[]), false), (true, vec![ours]), "11 and 12 were missed");
         shared.absent(&ours, 13);
-        assert_eq!(shared.take_note(&block(14, 13, 14, &[])), (true, vec![]));
-        assert_eq!(shared.take_note(&block(14, 13, 99, &[])), (true, vec![ours]), "another block 14");
-        assert_eq!(shared.take_note(&block(15, 14, 15, &[])), (true, vec![ours]), "its parent is not the one seen");
-        assert_eq!(shared.take_note(&block(12, 11, 12, &[])), (false, vec![]), "a node that is behind");
+        assert_eq!(shared.take_note(&block(14, 13, 14, &[]), false), (true, vec![]));
+        assert_eq!(shared.take_note(&block(14, 13, 99, &[]), false), (true, vec![ours]), "another block 14");
+        assert_eq!(
+            shared.take_note(&block(15, 14, 15, &[]), false),
+            (true, vec![ours]),
+            "its parent is not the one seen"
+        );
+        assert_eq!(shared.take_note(&block(12, 11, 12, &[]), false), (false, vec![]), "a node that is behind");
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,7 +403,7 @@ mod tests {
         let _watch = blocks.watch(B256::repeat_byte(1), 0);
         let asked: Vec<u64> = (1..=40u8)
             .filter(|number| {
-                let (_, wanted) = blocks.0.take_note(&block((*number).into(), number - 1, *number, &[]));
+                let (_, wanted) = blocks.0.take_note(&block((*number).into(), number - 1, *number, &[]), false);
                 wanted.iter().for_each(|hash| blocks.0.absent(hash, (*number).into()));
                 !wanted.is_empty()
             })
@@ -386,7 +419,7 @@ mod tests {
         for look in 0..2001u64 {
             let number = look / 50;
             let hash = u8::try_from(number).unwrap();
-            blocks.0.take_note(&block(number, hash.saturating_sub(1), hash, &[]));
+            blocks.0.take_note(&block(number, hash.saturating_sub(1), hash, &[]), false);
             tokio::time::advance(Duration::from_millis(5)).await;
         }
         let learnt = blocks.block_time();
@@ -395,7 +428,7 @@ mod tests {
         assert!(blocks.0.rest(false) < Duration::from_millis(20), "but something is missing");
         // After a long silence nobody knows when the block came.
         tokio::time::advance(Duration::from_secs(600)).await;
-        blocks.0.take_note(&block(41, 40, 41, &[]));
+        blocks.0.take_note(&block(41, 40, 41, &[]), false);
         assert_eq!(blocks.block_time(), learnt);
         assert!(blocks.0.rest(true) < Duration::from_millis(20));
     }

@@ -7,6 +7,7 @@ use crate::chain::Chain;
 use crate::eip712::Domains;
 use crate::fees::Fees;
 use crate::finality::{Finality, Finals, Wait, Waits};
+use crate::heads::Heads;
 use crate::limits::Limits;
 use crate::network::Evm;
 use crate::rpc::Rpc;
@@ -27,6 +28,7 @@ use tollway_core::{Asset, Clock, Money, NetworkId, SystemClock};
 pub struct EvmBuilder {
     id: NetworkId,
     provider: Option<DynProvider>,
+    heads: Option<Heads>,
     assets: Vec<Asset>,
     clock: Arc<dyn Clock>,
     block_time: Duration,
@@ -50,6 +52,7 @@ impl EvmBuilder {
         Self {
             id,
             provider: None,
+            heads: None,
             assets: Vec::new(),
             clock: Arc::new(SystemClock),
             block_time: Duration::from_millis(2000),
@@ -76,6 +79,16 @@ impl EvmBuilder {
     pub fn rpc(mut self, url: &str) -> Result<Self, String> {
         let client = RpcClient::new(HttpTransport::new(url)?, false);
         self.provider = Some(RootProvider::new(client).erased());
+        Ok(self)
+    }
+
+    /// The node's WebSocket, over which it announces blocks (`newHeads`). Without it, or while it fails, blocks are looked
+    /// for when they are due.
+    ///
+    /// # Errors
+    /// The URL is neither wss nor loopback.
+    pub fn subscribe(mut self, url: &str) -> Result<Self, String> {
+        self.heads = Some(Heads::new(url)?);
         Ok(self)
     }
 
@@ -207,15 +220,20 @@ impl EvmBuilder {
     /// Opens the network. Contacts nobody.
     ///
     /// # Errors
-    /// The id is no `eip155:<number>`, or a token's address is none.
+    /// The id is no `eip155:<number>`, a token's address is none, or there is a WebSocket and no node to ask.
     pub fn build(self) -> Result<Evm, String> {
         let id = self.id;
         let chain_id = chain_id(&id)?;
         let assets = merge(assets::known(chain_id), self.assets)?;
+        if self.heads.is_some() && self.provider.is_none() {
+            return Err(format!(
+                "{id}: `subscribe` is of the node that `rpc` names; add `rpc` to the network's section"
+            ));
+        }
         let waits = waits(self.wait, self.final_above.as_ref(), &assets)?;
         let chain = self.provider.map(|provider| {
             let rpc = Rpc::new(id.clone(), provider, self.rpc_timeout);
-            let blocks = Blocks::new(rpc.clone(), self.block_time);
+            let blocks = Blocks::new(rpc.clone(), self.block_time, self.heads);
             let (clock, most) = (self.clock.clone(), self.limits.max_spend_per_day);
             let spend = Arc::new(Spend::new(id.clone(), clock.clone(), most));
             let spending = (spend, Quota::new(self.sponsoring, clock));

@@ -21,6 +21,10 @@ pub struct EvmConfig {
     /// facilitators need it; a client with it can tell what became of a payment.
     #[serde(default)]
     pub rpc: Option<RpcUrl>,
+    /// WebSocket of that node, where it announces blocks: a wss URL, or ws to this machine, or a reference to one.
+    /// Settlements are then looked for when a block comes; without it, when one is due.
+    #[serde(default)]
+    pub subscribe: Option<RpcUrl>,
     /// Tokens beyond those known, and corrections to known ones by address. The first is what a dollar means where
     /// nothing is known.
     #[serde(default)]
@@ -95,6 +99,7 @@ impl EvmConfig {
         Self {
             id,
             rpc: None,
+            subscribe: None,
             assets: Vec::new(),
             block_time_ms: None,
             rpc_timeout_ms: None,

@@ -20,6 +20,7 @@ mod finality;
 mod flight;
 mod gaps;
 mod gas;
+mod heads;
 mod inspect;
 mod lane;
 mod lanes;

@@ -167,6 +167,7 @@ impl Build for Evm {
     const EXAMPLE: &'static str = r#"{
   "id": "eip155:84532",
   "rpc": "https://sepolia.base.org",
+  "subscribe": "wss://node.example.com/base-sepolia",
   "assets": [{
     "address": "0x1111111111111111111111111111111111111111", "symbol": "MYUSD", "decimals": 6,
     "name": "My Dollar", "version": "1", "dollar": true
@@ -196,6 +197,9 @@ impl Build for Evm {
             Self::builder(config.id).clock(cx.clock).assets(config.assets.into_iter().map(TokenConfig::into_asset));
         if let Some(rpc) = config.rpc {
             builder = builder.rpc(&rpc.resolve(&*cx.secrets)?)?;
+        }
+        if let Some(url) = config.subscribe {
+            builder = builder.subscribe(&url.resolve(&*cx.secrets)?)?;
         }
         if let Some(time) = config.block_time_ms {
             builder = builder.block_time(Duration::from_millis(time.get()));

@@ -34,10 +34,7 @@ impl HttpTransport {
         if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)) {
             return Err("`rpc` must be an https URL, or http to this machine (localhost)".to_owned());
         }
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Loses quietly where the program installs its own at the same moment.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
+        install_crypto();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
@@ -79,8 +76,16 @@ fn is_error(packet: &ResponsePacket) -> bool {
     packet.responses().iter().all(|response| response.payload.is_error())
 }
 
-/// Whether a URL names this machine, where plain http is no risk.
-fn is_loopback(url: &Url) -> bool {
+/// Sees to it that TLS has an implementation.
+pub(crate) fn install_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Loses quietly where the program installs its own at the same moment.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+/// Whether a URL names this machine, where plain text is no risk.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => {

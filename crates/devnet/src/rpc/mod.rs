@@ -22,7 +22,7 @@ type Reply = Result<Box<RawValue>, Failure>;
 type Method = fn(&Devnet, Params<'_>) -> Reply;
 
 /// Every method, sorted by name.
-const METHODS: [(&str, Method); 33] = [
+const METHODS: [(&str, Method); 35] = [
     ("eth_accounts", |_, _| reply::<[(); 0]>(&[])),
     ("eth_blockNumber", blocks::block_number),
     ("eth_call", transactions::call),
@@ -45,8 +45,10 @@ const METHODS: [(&str, Method); 33] = [
     ("eth_newBlockFilter", filters::new_block_filter),
     ("eth_newFilter", filters::new_log_filter),
     ("eth_sendRawTransaction", transactions::send_raw),
+    ("eth_subscribe", |_, _| Err(Failure::new(-32601, ONLY_SOCKETS))),
     ("eth_syncing", |_, _| reply(&false)),
     ("eth_uninstallFilter", filters::uninstall),
+    ("eth_unsubscribe", |_, _| Err(Failure::new(-32601, ONLY_SOCKETS))),
     ("evm_increaseTime", control::increase_time),
     ("evm_mine", control::mine),
     ("evm_revert", control::revert),
@@ -58,6 +60,9 @@ const METHODS: [(&str, Method); 33] = [
     ("web3_sha3", control::sha3),
 ];
 
+/// Subscriptions need a connection that lasts (`socket`).
+const ONLY_SOCKETS: &str = "notifications not supported: use a WebSocket";
+
 /// How many methods there are.
 pub(crate) const METHOD_COUNT: usize = METHODS.len();
 
@@ -67,7 +72,7 @@ pub(crate) fn method_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Counts a call, and finds its method.
-fn count(devnet: &Devnet, name: &str) -> Option<usize> {
+pub(crate) fn count(devnet: &Devnet, name: &str) -> Option<usize> {
     let found = METHODS.binary_search_by_key(&name, |method| method.0).ok();
     devnet.watch().count(found);
     found

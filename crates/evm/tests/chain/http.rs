@@ -47,6 +47,49 @@ async fn an_http_status_on_sending_is_read_for_what_it_means() {
     settled(world.settle(&Pay::new(2)).await);
 }
 
+/// The world's facilitator, which looks for blocks once a minute unless it is told of them.
+fn told(world: World, url: &str, ws: &str, block_time: Duration) -> World {
+    let builder = Evm::builder("eip155:84532".parse().unwrap()).rpc(url).unwrap().subscribe(ws).unwrap();
+    let builder = builder.clock(world.clock.clone()).block_time(block_time).settle_timeout(Duration::from_secs(20));
+    let evm = Arc::new(builder.finality(Finality::Blocks(0)).build().unwrap());
+    let side = Arc::new(ExactFacilitator::new(evm.clone(), &[key(&FACILITATOR)]).unwrap());
+    World { evm, side, ..world }
+}
+
+#[tokio::test]
+async fn a_settlement_is_seen_when_the_node_announces_its_block() {
+    let world = World::manual();
+    let server = world.devnet.serve("127.0.0.1:0").await.unwrap();
+    let world = Arc::new(told(world, &server.url(), &server.ws_url(), Duration::from_secs(30)));
+    let settling = world.settling(&Pay::new(1));
+    world.waiting(1).await;
+    while world.devnet.calls().of("eth_subscribe") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The looks before it was told are over; the next would come after the settlement's time.
+    let mut looks = 0;
+    while std::mem::replace(&mut looks, world.devnet.calls().of("eth_getBlockByNumber")) != looks {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    world.devnet.mine();
+    settled(settling.await.unwrap());
+}
+
+#[tokio::test]
+async fn where_no_block_is_announced_they_are_looked_for() {
+    let world = World::with(tollway_devnet::Mining::Interval(Duration::from_millis(50)), |chain| chain, |evm| evm);
+    let server = world.devnet.serve("127.0.0.1:0").await.unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let world = told(world, &server.url(), &format!("ws://{gone}"), Duration::from_millis(50));
+    settled(world.settle(&Pay::new(1)).await);
+}
+
+#[test]
+fn announcements_without_a_node_to_ask_are_a_mistake() {
+    let builder = Evm::builder("eip155:84532".parse().unwrap()).subscribe("wss://node.test").unwrap();
+    assert!(builder.build().unwrap_err().contains("add `rpc`"));
+}
+
 /// A server that says `answer` to everybody, again and again if `endless`.
 async fn server(answer: &'static str, endless: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,10 +2,12 @@
 //! processes hand to it.
 
 use super::{Engine, LocalFacilitator};
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::MutexGuard;
 use tokio::time::{MissedTickBehavior, interval};
-use tollway_core::{ClaimRow, Fault, FaultKind, OpenSlot, Outcome, Ticket};
+use tollway_core::{ClaimRow, Fault, FaultKind, NetworkId, OpenSlot, Outcome, Ticket};
 
 /// Open slots looked at in one go by the reconciler.
 const RECONCILE_LIMIT: usize = 4096;
@@ -65,6 +67,11 @@ impl Engine {
         }
     }
 
+    /// Waits for its turn to look at a network's open slots. Whoever waited may find in the books what others saw.
+    pub(super) async fn looking(&self, network: &NetworkId) -> Option<MutexGuard<'_, ()>> {
+        Some(self.sides.get(network)?.looking.lock().await)
+    }
+
     /// Reads a slot's outcomes from the chain, or sends its bytes again.
     pub(super) async fn look_at(&self, slot: &OpenSlot) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let Some(at) = slot.attempts.first().map(|attempt| &attempt.tx().slot) else { return Ok(Vec::new()) };
@@ -106,23 +113,34 @@ impl Engine {
     }
 
     async fn reconcile(&self) -> Result<usize, Fault> {
-        let mut ended = 0usize;
-        for slot in self.ledger.open(RECONCILE_LIMIT).await? {
+        let mut ended = HashSet::new();
+        for mut slot in self.ledger.open(RECONCILE_LIMIT).await? {
+            // A claim that was signed for several slots ends once.
+            slot.claims.retain(|row| !ended.contains(&row.claim.key));
+            if slot.claims.is_empty() {
+                continue;
+            }
             // A settlement that runs right now ends itself.
             let runs = slot.claims.iter().any(|row| self.under_way().contains_key(&row.claim.key));
             if runs {
                 continue;
             }
+            let at = slot.attempts.first().map(|attempt| &attempt.tx().slot.network);
+            let _looking = match at {
+                Some(network) => self.looking(network).await,
+                None => None,
+            };
             match self.look_at(&slot).await {
                 Ok(outcomes) => {
                     let waits = |outcome: &Outcome| matches!(outcome, Outcome::Pending { .. } | Outcome::Included(_));
-                    ended = ended.saturating_add(outcomes.iter().filter(|(_, outcome)| !waits(outcome)).count());
+                    let over = outcomes.iter().filter(|(_, outcome)| !waits(outcome));
+                    ended.extend(over.map(|(ticket, _)| ticket.key.clone()));
                     self.note(&slot, outcomes).await?;
                 }
                 Err(why) => tracing::warn!(%why, "a slot could not be reconciled"),
             }
         }
-        Ok(ended)
+        Ok(ended.len())
     }
 }
 

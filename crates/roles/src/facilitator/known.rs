@@ -54,7 +54,15 @@ impl Engine {
     /// Looks at the chain again for a claim whose outcome is unknown.
     async fn look_again(&self, row: &ClaimRow, before: String) -> Result<Outcome> {
         let key = &row.claim.key;
-        if let Some(slot) = self.ledger.find(key).await?.and_then(|found| found.slot) {
+        let _looking = self.looking(&row.offer.network).await;
+        let known = self.ledger.find(key).await?;
+        // Whoever looked just now may have seen it.
+        if let Some(Found { outcome: Some(outcome), .. }) = &known
+            && !matches!(outcome, Outcome::Pending { .. })
+        {
+            return Ok(outcome.clone());
+        }
+        if let Some(slot) = known.and_then(|found| found.slot) {
             let found = self.look_at(&slot).await.unwrap_or_else(|why| {
                 tracing::warn!(%key, %why, "a pending settlement could not be looked at");
                 Vec::new()

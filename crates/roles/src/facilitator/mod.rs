@@ -51,6 +51,8 @@ struct Engine {
 struct Served {
     network: Arc<dyn Network>,
     schemes: BTreeMap<&'static str, Arc<dyn FacilitatorDyn>>,
+    /// Held while an open slot is looked at: many who wait for one answer ask the chain once.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl LocalFacilitator {
