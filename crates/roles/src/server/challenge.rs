@@ -1,7 +1,7 @@
 //! Making challenges: what is sold, the offers, the extensions' declarations.
 
 use super::live::LiveRoute;
-use super::offers::{Offer, WayOffers};
+use super::offers::{Offer, Several, WayOffers};
 use super::refusal::{Challenge, Refusal};
 use super::{Engine, ReadyRoute};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn advertised(engine: &Engine, offers: &Offers) -> Vec<Arc<Offer>> {
         match &**way {
             [only] => best.push(only.clone()),
             several => {
-                let mut several = several.to_vec();
+                let mut several: Several = several.iter().cloned().collect();
                 engine.order(&mut several);
                 best.extend(several.into_iter().next());
             }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tollway_core::SupportedResponse;
 
 /// Pause before a facilitator that never answered is asked again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Pause before a facilitator is asked again whose last answer is still there to be used.
 const RETRY_KNOWN_PAUSE: Duration = Duration::from_secs(30);
 /// Age at which what a facilitator said is asked again.
@@ -19,14 +19,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The present state and the means to renew it.
 pub(super) struct LiveCell {
     now: RwLock<State>,
-    /// Serialises first attempts, while requests wait for them.
-    pub(super) attempt: tokio::sync::Mutex<()>,
     /// Serialises making offers, so that what was heard last counts.
     pub(super) making: tokio::sync::Mutex<()>,
 }
 
 pub(super) struct State {
     pub(super) live: Option<Arc<Live>>,
+    /// Whether what was heard so far shows a mistake in the configuration, and there is no present state for it.
+    pub(super) mistaken: bool,
     /// Facilitator by facilitator, in the order configured.
     pub(super) heard: Vec<Heard>,
 }
@@ -102,7 +102,8 @@ impl LiveCell {
     /// For so many facilitators, all of which are still to be asked.
     pub(super) fn new(facilitators: usize) -> Self {
         let heard = vec![Heard::unheard(); facilitators];
-        Self { now: RwLock::new(State { live: None, heard }), attempt: Default::default(), making: Default::default() }
+        let state = State { live: None, mistaken: false, heard };
+        Self { now: RwLock::new(state), making: Default::default() }
     }
 
     pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {

@@ -1,7 +1,7 @@
-//! Keeping up with facilitators: what they support is asked at start and from time to time, never while a request
+//! Keeping up with facilitators: what they support is asked at the start and from time to time, never while a request
 //! waits, and offers that changed stay payable for as long as they said.
 
-use super::heard::Heard;
+use super::heard::{Heard, RETRY_PAUSE};
 use super::offers::{Kind, LiveWay, ReadyWay, WayOffers};
 use super::refusal::{Challenge, Refusal};
 use super::{Engine, ResourceServer, challenge};
@@ -10,11 +10,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tollway_core::{Facilitator, FacilitatorCall, Failure, Fault, FaultKind, NetworkId, Result, SupportedResponse};
 
 /// Longest wait for one facilitator's `/supported`.
 const SUPPORTED_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the facilitators' answers make of the routes.
 pub(super) struct Live {
     pub(super) routes: Vec<LiveRoute>,
@@ -54,27 +55,15 @@ type Answers = Vec<(usize, Arc<SupportedResponse>)>;
 type Answer = (usize, Result<SupportedResponse>);
 
 impl ResourceServer {
-    /// The present state. A request waits for facilitators only if none has ever answered.
-    pub(super) async fn live(&self) -> Result<Arc<Live>, Refusal> {
-        let cell = &self.engine.live;
-        if let (Some(live), due) = cell.get() {
-            if due {
-                self.engine.refresh();
-            }
-            return Ok(live);
+    /// The present state. No request waits for facilitators: whose turn it is is asked in the background.
+    pub(super) fn live(&self) -> Result<Arc<Live>, Refusal> {
+        let (live, due) = self.engine.live.get();
+        if due {
+            self.engine.refresh();
         }
-        let _attempt = cell.attempt.lock().await;
-        match cell.get() {
-            (Some(live), _) => return Ok(live),
-            (None, false) => return Err(Refusal::Unavailable("no facilitator can be reached".to_owned())),
-            (None, true) => {}
-        }
-        self.engine.sync().await.map_err(|why| {
-            why.log();
-            match why {
-                SyncError::Unreachable(_) => Refusal::Unavailable("no facilitator can be reached".to_owned()),
-                SyncError::Configuration(_) | SyncError::Setup(_) => Refusal::Internal,
-            }
+        live.ok_or_else(|| match self.engine.live.read(|state| state.mistaken) {
+            true => Refusal::Internal,
+            false => Refusal::Unavailable("no facilitator can be reached".to_owned()),
         })
     }
 }
@@ -90,10 +79,28 @@ impl Engine {
         tokio::spawn(async move {
             let mut asked = engine.ask(due);
             while let Some(answer) = asked.join_next().await {
-                if let Err(why) = engine.hear(answer) {
+                let made = match engine.hear(answer) {
+                    Ok(()) => engine.remake().await.map(drop),
+                    silent => silent,
+                };
+                if let Err(why) = made {
                     why.log();
-                } else if let Err(why) = engine.remake().await {
-                    why.log();
+                    let mistaken = !matches!(why, SyncError::Unreachable(_));
+                    engine.live.change(|state| state.mistaken |= mistaken);
+                }
+            }
+        });
+    }
+
+    /// Asks again until some facilitator has answered, so that nobody has to come and be turned away for it.
+    pub(super) fn catch_up(self: &Arc<Self>) {
+        let engine = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                sleep(RETRY_PAUSE).await;
+                match engine.upgrade() {
+                    Some(engine) if engine.live.get().0.is_none() => engine.refresh(),
+                    _ => return,
                 }
             }
         });
@@ -205,6 +212,7 @@ impl Engine {
         let live = Arc::new(Live { routes });
         self.live.change(|state| {
             state.live = Some(live.clone());
+            state.mistaken = false;
             if useless {
                 state.heard.iter_mut().for_each(Heard::put_off);
             }
