@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tollway_core::SupportedResponse;
 
 /// Pause before a facilitator that never answered is asked again.
-pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Pause before a facilitator is asked again whose last answer is still there to be used.
 const RETRY_KNOWN_PAUSE: Duration = Duration::from_secs(30);
 /// Age at which what a facilitator said is asked again.
@@ -29,6 +29,14 @@ pub(super) struct State {
     pub(super) mistaken: bool,
     /// Facilitator by facilitator, in the order configured.
     pub(super) heard: Vec<Heard>,
+}
+
+impl State {
+    /// Notes that a route cannot work with what they said: it may be another thing soon.
+    pub(super) fn useless(&mut self) {
+        self.mistaken = self.live.is_none();
+        self.heard.iter_mut().for_each(Heard::put_off);
+    }
 }
 
 /// What one facilitator said last, and when to ask it again.
@@ -89,7 +97,7 @@ impl Heard {
 }
 
 /// 1, 2, 4 … seconds.
-fn pause_after(strikes: u32) -> Duration {
+pub(super) fn pause_after(strikes: u32) -> Duration {
     RETRY_PAUSE.saturating_mul(1u32.checked_shl(strikes).unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
 }
 

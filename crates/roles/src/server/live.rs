@@ -1,7 +1,7 @@
 //! Keeping up with facilitators: what they support is asked at the start and from time to time, never while a request
 //! waits, and offers that changed stay payable for as long as they said.
 
-use super::heard::{Heard, RETRY_PAUSE};
+use super::heard::pause_after;
 use super::offers::{Kind, LiveWay, ReadyWay, WayOffers};
 use super::refusal::{Challenge, Refusal};
 use super::{Engine, ResourceServer, challenge};
@@ -85,19 +85,23 @@ impl Engine {
                 };
                 if let Err(why) = made {
                     why.log();
-                    let mistaken = !matches!(why, SyncError::Unreachable(_));
-                    engine.live.change(|state| state.mistaken |= mistaken);
+                    engine.live.change(|state| match why {
+                        SyncError::Unreachable(_) => {}
+                        SyncError::Configuration(_) => state.mistaken = true,
+                        SyncError::Setup(_) => state.useless(),
+                    });
                 }
             }
         });
     }
 
-    /// Asks again until some facilitator has answered, so that nobody has to come and be turned away for it.
+    /// Asks again, ever less often, until some facilitator has answered: nobody should have to come and be turned away
+    /// for it.
     pub(super) fn catch_up(self: &Arc<Self>) {
         let engine = Arc::downgrade(self);
         tokio::spawn(async move {
-            loop {
-                sleep(RETRY_PAUSE).await;
+            for tries in 0.. {
+                sleep(pause_after(tries)).await;
                 match engine.upgrade() {
                     Some(engine) if engine.live.get().0.is_none() => engine.refresh(),
                     _ => return,
@@ -201,7 +205,7 @@ impl Engine {
             routes.push(match (made, old) {
                 (Ok(route), _) => route,
                 (Err(why), None) => return Err(SyncError::Setup(why)),
-                // What they say now is of no use to this route: it may be another thing soon.
+                // What they say now is of no use to this route.
                 (Err(why), Some(old)) => {
                     SyncError::Setup(why).log();
                     useless = true;
@@ -214,7 +218,7 @@ impl Engine {
             state.live = Some(live.clone());
             state.mistaken = false;
             if useless {
-                state.heard.iter_mut().for_each(Heard::put_off);
+                state.useless();
             }
         });
         Ok(live)
