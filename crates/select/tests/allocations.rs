@@ -2,12 +2,34 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
-use tollway_core::{CallEvent, Candidate, FacilitatorCall, FacilitatorSelector, Fault, FaultKind, SupportedKind};
+use tollway_core::{
+    CallEvent, Candidate, FacilitatorCall, FacilitatorSelector, Fault, FaultKind, NetworkId, SupportedKind,
+    SupportedResponse,
+};
 use tollway_select::{FeeConfig, LatencyConfig, LeastFee, LeastLatency, Priority, PriorityConfig};
 use tollway_select::{RoundRobin, RoundRobinConfig, Weighted, WeightedConfig};
 
-/// One request: who is asked, in which order, and what became of it.
-fn choose(selector: &dyn FacilitatorSelector, candidates: &mut [Candidate<'_>], fault: &Fault) -> usize {
+const FACILITATORS: usize = 10;
+const KINDS: usize = 20;
+
+fn network(number: usize) -> NetworkId {
+    format!("eip155:{number}").parse().unwrap()
+}
+
+/// One request: who can serve it, who is asked, in which order, and what became of it.
+fn choose<'a>(
+    selector: &dyn FacilitatorSelector,
+    all: &'a [(String, SupportedResponse)],
+    wanted: &NetworkId,
+    candidates: &mut Vec<Candidate<'a>>,
+    fault: &Fault,
+) -> usize {
+    candidates.clear();
+    for (at, (name, said)) in all.iter().enumerate() {
+        let kind = said.kind("exact", wanted);
+        candidates.extend(kind.map(|kind| Candidate::new(name, at, kind).preferred(at as u64 % 2)));
+    }
+    assert_eq!(candidates.len(), FACILITATORS);
     selector.order(candidates);
     let first = candidates[0].position;
     assert!(selector.patience(first).is_some());
@@ -19,10 +41,11 @@ fn choose(selector: &dyn FacilitatorSelector, candidates: &mut [Candidate<'_>], 
 
 #[test]
 fn choosing_allocates_nothing_after_the_first_time() {
-    let kind = SupportedKind::new("exact", &"eip155:8453".parse().unwrap(), None);
-    let names: Vec<_> = (0..10).map(|number| format!("facilitator-{number}")).collect();
-    let mut candidates: Vec<_> =
-        names.iter().enumerate().map(|(at, name)| Candidate::new(name, at, &kind).preferred(at as u64 % 2)).collect();
+    let mut supported = SupportedResponse::default();
+    supported.kinds.extend((0..KINDS).map(|number| SupportedKind::new("exact", &network(number), None)));
+    let all: Vec<_> = (0..FACILITATORS).map(|number| (format!("facilitator-{number}"), supported.clone())).collect();
+    let wanted = network(KINDS - 1);
+    let mut candidates = Vec::new();
     let fault = Fault::new(FaultKind::Unreachable, "test");
     let selectors: [Box<dyn FacilitatorSelector>; 5] = [
         Box::new(Priority::new(PriorityConfig::default())),
@@ -34,13 +57,13 @@ fn choosing_allocates_nothing_after_the_first_time() {
     // The counter counts.
     assert!(allocation_counter::measure(|| drop(std::hint::black_box(Box::new(7)))).count_total > 0);
     for selector in &selectors {
-        for position in 0..candidates.len() {
+        for position in 0..FACILITATORS {
             selector.observe(position, FacilitatorCall::Supported, CallEvent::Asked);
         }
-        choose(&**selector, &mut candidates, &fault);
+        choose(&**selector, &all, &wanted, &mut candidates, &fault);
         let counted = allocation_counter::measure(|| {
             for _ in 0..1000 {
-                choose(&**selector, &mut candidates, &fault);
+                choose(&**selector, &all, &wanted, &mut candidates, &fault);
             }
         });
         assert_eq!(counted.count_total, 0);

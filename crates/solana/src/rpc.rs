@@ -21,6 +21,8 @@ use tollway_core::{Durable, Fault, FaultKind, NetworkId};
 const LONGEST_TEXT: usize = 300;
 /// Most signatures one `getSignatureStatuses` may ask for.
 pub(crate) const MOST_STATUSES: usize = 256;
+/// Most entries of an account's history that are asked for.
+pub(crate) const MOST_ENTRIES: usize = 1000;
 
 /// Why a call gave no result.
 #[derive(Debug, Clone)]
@@ -185,6 +187,23 @@ impl Status {
     }
 }
 
+/// A transaction in an account's history.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) signature: String,
+    /// Why it failed on chain.
+    pub(crate) err: Option<Value>,
+    /// Its memos, each behind its length, where the node tells them.
+    pub(crate) memo: Option<String>,
+}
+
+/// A transaction as it is on chain.
+#[derive(Deserialize)]
+struct Done {
+    /// Base64 and the word "base64".
+    transaction: (String, String),
+}
+
 /// A blockhash and the last block height at which it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -288,6 +307,21 @@ impl Rpc {
         let answer: Contextual<Option<Account>> =
             self.call(RpcRequest::GetAccountInfo, json!([address.to_string(), config])).await?;
         Ok(answer.value)
+    }
+
+    /// The newest transactions that named an account, at most [`MOST_ENTRIES`].
+    pub(crate) async fn entries(&self, account: &Pubkey) -> Result<Vec<Entry>, CallError> {
+        let config = json!({ "limit": MOST_ENTRIES, "commitment": READ.name() });
+        self.call(RpcRequest::GetSignaturesForAddress, json!([account.to_string(), config])).await
+    }
+
+    /// A transaction's bytes. `None` where the node does not have it.
+    pub(crate) async fn transaction(&self, signature: &str) -> Result<Option<Vec<u8>>, CallError> {
+        let config = json!({ "encoding": "base64", "commitment": READ.name(), "maxSupportedTransactionVersion": 0 });
+        let done: Option<Done> = self.call(RpcRequest::GetTransaction, json!([signature, config])).await?;
+        let Some(Done { transaction: (text, _) }) = done else { return Ok(None) };
+        let bytes = BASE64.decode(text);
+        bytes.map(Some).map_err(|_| CallError::failed(FaultKind::Invalid, false, "a transaction that is no base64"))
     }
 
     /// A failed call as a fault, for when nothing depends on which failure it was. `doing` says what it was for.

@@ -7,12 +7,13 @@ mod common;
 use common::*;
 use solana_pubkey::Pubkey;
 use std::sync::Arc;
-use tollway_core::{PaymentRequired, Registry, SettleResponse};
+use tollway_core::{BudgetConfig, BudgetStore, PaymentRequired, Registry, SettleResponse, SpendState};
 use tollway_devnet::solana::accounts as dev;
 use tollway_devnet::solana::{Devnet, USDC};
+use tollway_roles::client::MemoryBudget;
 use tollway_roles::{Admission, Finished, LocalFacilitator, PaymentClient, Refusal, ResourceServer, Route, Way};
 use tollway_solana::{PLUGIN, Solana};
-use tollway_testkit::FakeRequest;
+use tollway_testkit::{FakeClock, FakeRequest};
 
 fn registry() -> Registry {
     Registry::builder().plugin(PLUGIN).plugin(tollway_roles::PLUGIN).build().unwrap()
@@ -114,6 +115,47 @@ async fn with_a_node_of_its_own_a_client_needs_no_hints() {
     let calls = devnet.calls();
     println!("three purchases: {:?}", calls.methods);
     assert_eq!(calls.of("getAccountInfo"), 1, "the client reads the mint once");
+}
+
+/// What can never be settled is given back, and no sooner; what was settled stays spent, though its answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_budget_gives_back_what_is_proven_dead_and_nothing_else() {
+    let devnet = Devnet::new().unwrap();
+    let server = server(&devnet, true, way()).await;
+    let (clock, books) = (FakeClock::new(), Arc::new(MemoryBudget::new()));
+    let mut budget = BudgetConfig::default();
+    budget.limits.total = Some("$0.002".parse().unwrap());
+    let client = PaymentClient::builder()
+        .registry(registry())
+        .open_network(network(Some(&devnet)))
+        .signer("solana:*", CLIENT.signer())
+        .clock(clock.clone())
+        .budget(budget)
+        .budget_store(books.clone())
+        .build()
+        .await
+        .unwrap();
+    let required = challenge(&server).await;
+    let _never_presented = client.pay(&required, "https://shop.test").await.unwrap();
+    let settled = client.pay(&required, "https://shop.test").await.unwrap();
+    match server.admit(&FakeRequest::get("/report").paying(&settled)).await {
+        Admission::Admitted(admitted) => drop(admitted.finish(true).await),
+        other => panic!("{other:?}"),
+    }
+    let states = async || {
+        client.reconcile().await.unwrap();
+        let rows = books.export(0, 10).await.unwrap();
+        rows.iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    clock.advance(3600);
+    assert_eq!(states().await, [SpendState::Signed; 2], "its time is over by this clock, and the chain would take it");
+    devnet.advance(200);
+    assert_eq!(states().await, [SpendState::Signed; 2], "one look at one node proves nothing");
+    assert!(client.pay(&required, "https://shop.test").await.is_err(), "both count");
+    devnet.advance(200);
+    assert_eq!(states().await, [SpendState::Released, SpendState::Spent]);
+    assert!(client.pay(&required, "https://shop.test").await.is_ok(), "what is left");
+    assert!(client.pay(&required, "https://shop.test").await.is_err());
 }
 
 /// The compute limit that the client sets is enough for every memo there can be, and such payments differ.

@@ -38,6 +38,11 @@ struct BudgetsPage;
 #[doc = include_str!("../../../docs/discovery.md")]
 struct DiscoveryPage;
 
+/// Runs the examples of the page on preferences.
+#[cfg(all(doctest, feature = "evm", feature = "http", feature = "solana"))]
+#[doc = include_str!("../../../docs/preferences.md")]
+struct PreferencesPage;
+
 /// Runs the examples of the page on sessions.
 #[cfg(all(doctest, feature = "siwx"))]
 #[doc = include_str!("../../../docs/sessions.md")]

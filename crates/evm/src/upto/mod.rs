@@ -27,6 +27,7 @@ pub struct Upto;
 impl Scheme for Upto {
     const NAME: &'static str = "upto";
     const FLOWS: &'static [Flow] = &[Flow::Authorization];
+    const BINDING_EXTRA: &'static [&'static str] = &[FACILITATOR];
     const METERED: bool = true;
     type Payload = UptoPayload;
     type Extra = Extra;

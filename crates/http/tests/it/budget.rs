@@ -81,18 +81,28 @@ async fn a_thousand_tasks_against_a_server_that_always_says_402_stay_under_the_c
     assert!(rows.iter().all(|row| row.state == SpendState::Refused), "it could still settle them");
 }
 
-/// A line to the shop that swallows the answers to paid requests, for as long as it is told to.
-async fn swallowing(shop: &Site, dropping: Arc<AtomicUsize>) -> Site {
+/// What becomes of an answer that is lost.
+#[derive(Clone, Copy)]
+enum Lost {
+    Breaks,
+    Hangs,
+}
+
+/// A line to the shop that loses so many answers to paid requests.
+async fn losing(shop: &Site, answers: Arc<AtomicUsize>, how: Lost) -> Site {
     let upstream = shop.url.clone();
     let forward = move |headers: HeaderMap| {
-        let (upstream, dropping) = (upstream.clone(), dropping.clone());
+        let (upstream, answers) = (upstream.clone(), answers.clone());
         async move {
             let paid = headers.contains_key(PAYMENT_SIGNATURE);
             let request = tollway_http::plain_client().unwrap().get(format!("{upstream}/report")).headers(headers);
             let answer = request.send().await.unwrap();
-            let left = dropping.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-            if paid && left.is_ok() {
-                panic!("the line goes dead");
+            let left = || answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if paid && left().is_ok() {
+                match how {
+                    Lost::Breaks => panic!("the line goes dead"),
+                    Lost::Hangs => std::future::pending().await,
+                }
             }
             (answer.status(), answer.headers().clone())
         }
@@ -106,7 +116,7 @@ async fn when_every_answer_is_dropped_nothing_is_paid_twice() {
     let facilitator: Arc<FakeFacilitator> = fake(&network);
     let shop = Site::serve(app(shop(&network, facilitator.clone()).await)).await;
     let dropping = Arc::new(AtomicUsize::new(usize::MAX));
-    let front = swallowing(&shop, dropping.clone()).await;
+    let front = losing(&shop, dropping.clone(), Lost::Breaks).await;
     let store = Arc::new(MemoryBudget::new());
     let agent = || payer().budget(budget("$1")).budget_store(store.clone());
     // Every third time the agent is another process with the same books.
@@ -132,6 +142,26 @@ async fn when_every_answer_is_dropped_nothing_is_paid_twice() {
     // Its fate is known: whoever asks now buys anew.
     assert_eq!(http.get(front.at("/report")).send().await.unwrap().status(), StatusCode::OK);
     assert_eq!(facilitator.moved(), 2);
+}
+
+#[tokio::test]
+async fn after_a_time_out_the_same_payment_is_presented_again() {
+    let network = network();
+    let facilitator: Arc<FakeFacilitator> = fake(&network);
+    let shop = Site::serve(app(shop(&network, facilitator.clone()).await)).await;
+    let front = losing(&shop, Arc::new(AtomicUsize::new(2)), Lost::Hangs).await;
+    let store = Arc::new(MemoryBudget::new());
+    let agent = || payer().budget(budget("$1")).budget_store(store.clone());
+    // Long enough for everything that is answered.
+    let hasty = patient(agent(), Duration::from_secs(2)).await;
+    for _ in 0..2 {
+        let why = hasty.get(front.at("/report")).send().await.unwrap_err();
+        assert!(PaymentError::lost(&why).is_some(), "{why}");
+    }
+    let answer = hasty.get(front.at("/report")).send().await.unwrap();
+    assert_eq!(reason(answer.headers()), "duplicate_settlement");
+    let rows = store.export(0, 10).await.unwrap();
+    assert_eq!((facilitator.moved(), rows.len(), rows[0].state), (1, 1, SpendState::Spent));
 }
 
 #[tokio::test]

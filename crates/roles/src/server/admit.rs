@@ -4,7 +4,7 @@ use super::admitted::{Admitted, Deal};
 use super::challenge::{self, Offers};
 use super::claim::{ClaimGuard, Claimed, released};
 use super::live::LiveRoute;
-use super::offers::{Kind, Offer, ReadyWay, WayOffers};
+use super::offers::{Kind, Offer, ReadyWay, Several, WayOffers};
 use super::refusal::Refusal;
 use super::{Admission, Engine, ReadyRoute, ResourceServer};
 use crate::random;
@@ -31,7 +31,7 @@ impl ResourceServer {
         if let Some(granted) = self.gates(index, request).await? {
             return Ok(Admission::Granted(granted));
         }
-        let live = self.live().await?;
+        let live = self.live()?;
         let live = &live.routes[index];
         let Some(raw) = request.payment() else { return Err(unpaid(engine, route, live, request).await?) };
         self.paid(request, index, live, raw).await.map(Admission::Admitted)
@@ -209,14 +209,14 @@ async fn price(
 }
 
 /// The offers a payment answers: the first that matches, and those of other facilitators that ask for the very same.
-fn find_offers(offers: &Offers, raw: &PaymentPayload) -> Vec<Arc<Offer>> {
+fn find_offers(offers: &Offers, raw: &PaymentPayload) -> Several {
     let matches = |offer: &&Arc<Offer>| matches_offer(&offer.requirements, &raw.accepted, offer.scheme.dynamic_extra());
     for way in offers {
         if let Some(first) = way.iter().find(matches) {
             return way.iter().filter(|offer| offer.requirements == first.requirements).cloned().collect();
         }
     }
-    Vec::new()
+    Several::new()
 }
 
 fn echo_holds(

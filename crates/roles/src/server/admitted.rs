@@ -2,7 +2,7 @@
 
 use super::admit::internal;
 use super::claim::{ClaimGuard, released};
-use super::offers::Offer;
+use super::offers::{Offer, Several};
 use super::refusal::Refusal;
 use super::{Canceled, Charge, ChargeError, Handled, ReadyRoute, ResourceServer};
 use crate::task::to_the_end;
@@ -72,7 +72,7 @@ pub(super) struct Deal {
     pub(super) raw: Arc<PaymentPayload>,
     pub(super) offer: Arc<Offer>,
     /// The very same offer of other facilitators, in the order in which they are asked.
-    pub(super) others: Vec<Arc<Offer>>,
+    pub(super) others: Several,
     pub(super) payer: AccountId,
     /// The offer with what is really charged, where that is less.
     pub(super) charged: Option<Arc<PaymentRequirements>>,

@@ -169,8 +169,8 @@ impl ResourceServerBuilder {
 
     /// Makes every plug-in the routes need, asks the facilitators what they support, and checks every route.
     ///
-    /// Facilitators that cannot be reached are no error here: they are asked again when requests come. Routes that only
-    /// they could settle are unavailable until then.
+    /// Facilitators that cannot be reached are no error here: they are asked again in the background. Routes that only they
+    /// could settle are unavailable until they answer.
     ///
     /// # Errors
     /// A route that cannot work, a plug-in that is missing or refused its section, a facilitator that says this server
@@ -221,7 +221,8 @@ impl ResourceServerBuilder {
             Err(SyncError::Setup(why)) => return Err(why),
             Err(SyncError::Configuration(why)) => return Err(SetupError::Setting(why)),
             Err(SyncError::Unreachable(why)) => {
-                tracing::warn!(%why, "no facilitator can be reached yet; trying again when requests come");
+                tracing::warn!(%why, "no facilitator can be reached yet; trying again in the background");
+                engine.catch_up();
             }
         }
         Ok(ResourceServer { engine })

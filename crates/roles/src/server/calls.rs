@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::admitted::Deal;
-use super::offers::Offer;
+use super::offers::{Offer, Several};
 use smallvec::SmallVec;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -75,7 +75,7 @@ impl Engine {
         if offers.len() < 2 {
             return;
         }
-        let before = offers.to_vec();
+        let before: Several = offers.iter().cloned().collect();
         let mut candidates: SmallVec<[_; 16]> = before.iter().map(|offer| offer.candidate()).collect();
         self.selector.order(&mut candidates);
         for (place, candidate) in offers.iter_mut().zip(&candidates) {

@@ -1,9 +1,10 @@
 //! Making challenges: what is sold, the offers, the extensions' declarations.
 
 use super::live::LiveRoute;
-use super::offers::{Offer, WayOffers};
+use super::offers::{Offer, Several, WayOffers};
 use super::refusal::{Challenge, Refusal};
 use super::{Engine, ReadyRoute};
+use std::cmp::Reverse;
 use std::sync::Arc;
 use tollway_core::{Declaring, ErrorCode, Object, PaymentRequired, PaymentRequirements, Request, ResourceInfo, codes};
 
@@ -20,13 +21,17 @@ pub(super) fn fixed(engine: &Engine, route: &ReadyRoute, live: &LiveRoute) -> Op
     }
     let offers: Offers = live.ways.iter().map(|way| way.fixed.clone()).collect::<Option<_>>()?;
     // Which facilitator's offer is advertised is another question each time, where it makes a difference.
-    let alike = |way: &WayOffers| way.windows(2).all(|pair| pair[0].requirements == pair[1].requirements);
     if nothing(&offers) || !offers.iter().all(alike) {
         return None;
     }
     let url = route.url.clone().unwrap_or_else(|| format!("{}{path}", engine.origin));
     let made = ranked(engine, offers.iter().filter_map(|offers| offers.first()).cloned().collect());
     Some(Arc::new(Challenge::new(required(route, url, &offers, made, &codes::PAYMENT_REQUIRED))))
+}
+
+/// Whether all facilitators of a way ask for the very same: whoever settles it is chosen when it is paid.
+fn alike(way: &WayOffers) -> bool {
+    way.windows(2).all(|pair| pair[0].requirements == pair[1].requirements)
 }
 
 /// Whether the kept challenge of a route says what a fresh one would.
@@ -43,18 +48,23 @@ pub(super) fn nothing(offers: &Offers) -> bool {
 /// What a challenge offers: each way by the facilitator that is best now, the ways best first. A way that nobody
 /// available settles is left out where there are others.
 fn advertised(engine: &Engine, offers: &Offers) -> Vec<Arc<Offer>> {
+    let available = |offer: &Arc<Offer>| engine.selector.available(offer.position);
     let mut best = Vec::with_capacity(offers.len());
     for way in offers {
         match &**way {
             [only] => best.push(only.clone()),
+            // To be asked the price is nobody's turn.
+            several if alike(way) => {
+                let first = several.iter().min_by_key(|offer| (!available(offer), Reverse(offer.liking.preferred)));
+                best.extend(first.cloned());
+            }
             several => {
-                let mut several = several.to_vec();
+                let mut several: Several = several.iter().cloned().collect();
                 engine.order(&mut several);
                 best.extend(several.into_iter().next());
             }
         }
     }
-    let available = |offer: &Arc<Offer>| engine.selector.available(offer.position);
     if best.len() > 1 && best.iter().any(available) {
         best.retain(available);
     }

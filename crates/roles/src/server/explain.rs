@@ -11,7 +11,7 @@ impl ResourceServer {
         let engine = &self.engine;
         let index = engine.route(request)?;
         let route = &engine.routes[index];
-        let live = self.live().await.ok()?;
+        let live = self.live().ok()?;
         let shared = Some(request.to_shared());
         let (mut kept, mut dropped) = (Vec::new(), route.disliked.clone());
         for (ready, way) in route.ways.iter().zip(&live.routes[index].ways) {

@@ -19,7 +19,7 @@ struct Priced<'a> {
 impl Offers for Priced<'_> {
     async fn offers(&self) -> Result<Vec<PaymentRequirements>> {
         let refused = |why: Refusal| Fault::new(FaultKind::Unreachable, format!("no offer can be made: {why:?}"));
-        let live = self.server.live().await.map_err(refused)?;
+        let live = self.server.live().map_err(refused)?;
         let engine = &self.server.engine;
         let route = &engine.routes[self.index];
         let offers = resolve(engine, route, &live.routes[self.index], self.request).await.map_err(refused)?;

@@ -19,16 +19,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The present state and the means to renew it.
 pub(super) struct LiveCell {
     now: RwLock<State>,
-    /// Serialises first attempts, while requests wait for them.
-    pub(super) attempt: tokio::sync::Mutex<()>,
     /// Serialises making offers, so that what was heard last counts.
     pub(super) making: tokio::sync::Mutex<()>,
 }
 
 pub(super) struct State {
     pub(super) live: Option<Arc<Live>>,
+    /// Whether what was heard so far shows a mistake in the configuration, and there is no present state for it.
+    pub(super) mistaken: bool,
     /// Facilitator by facilitator, in the order configured.
     pub(super) heard: Vec<Heard>,
+}
+
+impl State {
+    /// Notes that a route cannot work with what they said: it may be another thing soon.
+    pub(super) fn useless(&mut self) {
+        self.mistaken = self.live.is_none();
+        self.heard.iter_mut().for_each(Heard::put_off);
+    }
 }
 
 /// What one facilitator said last, and when to ask it again.
@@ -89,7 +97,7 @@ impl Heard {
 }
 
 /// 1, 2, 4 … seconds.
-fn pause_after(strikes: u32) -> Duration {
+pub(super) fn pause_after(strikes: u32) -> Duration {
     RETRY_PAUSE.saturating_mul(1u32.checked_shl(strikes).unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
 }
 
@@ -102,7 +110,8 @@ impl LiveCell {
     /// For so many facilitators, all of which are still to be asked.
     pub(super) fn new(facilitators: usize) -> Self {
         let heard = vec![Heard::unheard(); facilitators];
-        Self { now: RwLock::new(State { live: None, heard }), attempt: Default::default(), making: Default::default() }
+        let state = State { live: None, mistaken: false, heard };
+        Self { now: RwLock::new(state), making: Default::default() }
     }
 
     pub(super) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {

@@ -1,7 +1,7 @@
-//! Keeping up with facilitators: what they support is asked at start and from time to time, never while a request
+//! Keeping up with facilitators: what they support is asked at the start and from time to time, never while a request
 //! waits, and offers that changed stay payable for as long as they said.
 
-use super::heard::Heard;
+use super::heard::pause_after;
 use super::offers::{Kind, LiveWay, ReadyWay, WayOffers};
 use super::refusal::{Challenge, Refusal};
 use super::{Engine, ResourceServer, challenge};
@@ -10,11 +10,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tollway_core::{Facilitator, FacilitatorCall, Failure, Fault, FaultKind, NetworkId, Result, SupportedResponse};
 
 /// Longest wait for one facilitator's `/supported`.
 const SUPPORTED_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the facilitators' answers make of the routes.
 pub(super) struct Live {
     pub(super) routes: Vec<LiveRoute>,
@@ -54,27 +55,15 @@ type Answers = Vec<(usize, Arc<SupportedResponse>)>;
 type Answer = (usize, Result<SupportedResponse>);
 
 impl ResourceServer {
-    /// The present state. A request waits for facilitators only if none has ever answered.
-    pub(super) async fn live(&self) -> Result<Arc<Live>, Refusal> {
-        let cell = &self.engine.live;
-        if let (Some(live), due) = cell.get() {
-            if due {
-                self.engine.refresh();
-            }
-            return Ok(live);
+    /// The present state. No request waits for facilitators: whose turn it is is asked in the background.
+    pub(super) fn live(&self) -> Result<Arc<Live>, Refusal> {
+        let (live, due) = self.engine.live.get();
+        if due {
+            self.engine.refresh();
         }
-        let _attempt = cell.attempt.lock().await;
-        match cell.get() {
-            (Some(live), _) => return Ok(live),
-            (None, false) => return Err(Refusal::Unavailable("no facilitator can be reached".to_owned())),
-            (None, true) => {}
-        }
-        self.engine.sync().await.map_err(|why| {
-            why.log();
-            match why {
-                SyncError::Unreachable(_) => Refusal::Unavailable("no facilitator can be reached".to_owned()),
-                SyncError::Configuration(_) | SyncError::Setup(_) => Refusal::Internal,
-            }
+        live.ok_or_else(|| match self.engine.live.read(|state| state.mistaken) {
+            true => Refusal::Internal,
+            false => Refusal::Unavailable("no facilitator can be reached".to_owned()),
         })
     }
 }
@@ -90,10 +79,32 @@ impl Engine {
         tokio::spawn(async move {
             let mut asked = engine.ask(due);
             while let Some(answer) = asked.join_next().await {
-                if let Err(why) = engine.hear(answer) {
+                let made = match engine.hear(answer) {
+                    Ok(()) => engine.remake().await.map(drop),
+                    silent => silent,
+                };
+                if let Err(why) = made {
                     why.log();
-                } else if let Err(why) = engine.remake().await {
-                    why.log();
+                    engine.live.change(|state| match why {
+                        SyncError::Unreachable(_) => {}
+                        SyncError::Configuration(_) => state.mistaken = true,
+                        SyncError::Setup(_) => state.useless(),
+                    });
+                }
+            }
+        });
+    }
+
+    /// Asks again, ever less often, until some facilitator has answered: nobody should have to come and be turned away
+    /// for it.
+    pub(super) fn catch_up(self: &Arc<Self>) {
+        let engine = Arc::downgrade(self);
+        tokio::spawn(async move {
+            for tries in 0.. {
+                sleep(pause_after(tries)).await;
+                match engine.upgrade() {
+                    Some(engine) if engine.live.get().0.is_none() => engine.refresh(),
+                    _ => return,
                 }
             }
         });
@@ -194,7 +205,7 @@ impl Engine {
             routes.push(match (made, old) {
                 (Ok(route), _) => route,
                 (Err(why), None) => return Err(SyncError::Setup(why)),
-                // What they say now is of no use to this route: it may be another thing soon.
+                // What they say now is of no use to this route.
                 (Err(why), Some(old)) => {
                     SyncError::Setup(why).log();
                     useless = true;
@@ -205,8 +216,9 @@ impl Engine {
         let live = Arc::new(Live { routes });
         self.live.change(|state| {
             state.live = Some(live.clone());
+            state.mistaken = false;
             if useless {
-                state.heard.iter_mut().for_each(Heard::put_off);
+                state.useless();
             }
         });
         Ok(live)

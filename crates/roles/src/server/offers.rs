@@ -3,6 +3,7 @@
 use super::route::{Source, Way};
 use crate::prefer::{Liking, Preferences, Subject, Worth};
 use serde_json::Value;
+use smallvec::SmallVec;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use tollway_core::erased::ServerDyn;
@@ -30,7 +31,7 @@ pub(super) struct Offer {
     /// The facilitator's place in the configuration.
     pub(super) position: usize,
     pub(super) kind: Arc<SupportedKind>,
-    /// Whether `extra` names a signer of the facilitator: then nobody else can settle it.
+    /// Whether `extra` makes the payment its facilitator's, or names a signer of it: then nobody else can settle it.
     pub(super) bound: bool,
     pub(super) liking: Liking,
     pub(super) network: Arc<dyn Network>,
@@ -56,6 +57,9 @@ pub(super) struct Kind {
 
 /// The offers of one way, one for each facilitator.
 pub(super) type WayOffers = Arc<[Arc<Offer>]>;
+
+/// Offers that ask for the very same, one for each facilitator. Not allocated for as many as a server has.
+pub(super) type Several = SmallVec<[Arc<Offer>; 16]>;
 
 /// What became of a way: its offers, and why it is not offered by others.
 pub(super) struct Made {
@@ -126,7 +130,7 @@ impl ReadyWay {
             }
             let preferred = preferences.preferred(&Subject { extra: requirements.extra.as_ref(), ..subject });
             made.offers.push(Arc::new(Offer {
-                bound: self.names_signer(&requirements, &kind.said),
+                bound: self.is_bound(&requirements, &kind.said),
                 requirements,
                 flow: self.flow,
                 facilitator: kind.facilitator.clone(),
@@ -161,14 +165,15 @@ impl ReadyWay {
         format!("{} by `{facilitator}`", crate::prefer::shown(offer, &*self.network))
     }
 
-    /// Whether an offer names an address that may pay for its settlement.
-    fn names_signer(&self, offer: &PaymentRequirements, said: &SupportedResponse) -> bool {
+    /// Whether an offer is for one facilitator: its scheme says so, or it names an address that may pay for its settlement.
+    fn is_bound(&self, offer: &PaymentRequirements, said: &SupportedResponse) -> bool {
         let canonical = |address: &str| self.network.canonical(address).ok();
         let named = |value: &Value| {
             let named = value.as_str().and_then(canonical);
             named.is_some() && said.signers.values().flatten().any(|signer| canonical(signer) == named)
         };
-        offer.extra.iter().flat_map(|extra| extra.values()).any(named)
+        let bound = |key: &String| self.scheme.binding_extra().contains(&key.as_str());
+        offer.extra.iter().flatten().any(|(key, value)| bound(key) || named(value))
     }
 
     /// What the scheme completes: price in atomic units, recipient checked.

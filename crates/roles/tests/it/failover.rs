@@ -189,6 +189,23 @@ async fn a_payment_that_names_a_signer_goes_nowhere_else() {
     assert_eq!(second.settles(), 0);
 }
 
+/// Its facilitators need not say whose the account is: the scheme knows what the member means.
+#[tokio::test]
+async fn a_payment_that_its_scheme_binds_goes_nowhere_else_whatever_facilitators_say() {
+    let network = "fake:failover-scheme-bound";
+    let (first, second) = (plain("first", network), plain("second", network));
+    let both = builder().facilitator(first.clone()).facilitator(second.clone());
+    let bound = way(network).extra("cashier", "somebody");
+    let server = both.route(Route::new("GET /report").accepts(bound)).build().await.unwrap();
+    first.on_settle([Answer::Fault(FaultKind::Unreachable), Answer::Yes]);
+    let request = paid("/report", &pay(&first_offer(&server, "/report").await, "n1"));
+    let finished = admitted(server.admit(&request).await).finish(true).await;
+    assert!(matches!(finished, Finished::Refused(Refusal::Unavailable(_))), "{finished:?}");
+    assert_eq!(second.settles(), 0);
+    released(admitted(server.admit(&request).await).finish(true).await);
+    assert_eq!((first.moved(), second.settles()), (1, 0));
+}
+
 #[tokio::test]
 async fn an_offer_remembers_its_facilitator() {
     let network = "fake:failover-remembers";

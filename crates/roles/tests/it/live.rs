@@ -161,18 +161,53 @@ async fn no_request_waits_for_a_refresh_and_a_panic_is_not_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_wait_for_a_first_answer_wait_for_one_attempt() {
+async fn no_request_waits_for_a_first_answer_either() {
     let network = "fake:live-first";
     let (panics, hangs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
     let moody = Moody { calm: FakeFacilitator::serving("exact", network), panics, hangs: hangs.clone() };
     let server = builder().facilitator(moody).route(route(network)).build().await.unwrap();
-    tokio::time::advance(PAUSE).await;
-    let (start, request) = (tokio::time::Instant::now(), FakeRequest::get("/report"));
-    let answers = tokio::join!(server.admit(&request), server.admit(&request), server.admit(&request));
-    assert!(matches!(answers.2, Admission::Refused(Refusal::Unavailable(_))), "{answers:?}");
-    assert!(start.elapsed() < Duration::from_secs(31), "{:?}", start.elapsed());
+    for _ in 0..3 {
+        tokio::time::advance(PAUSE).await;
+        let (start, request) = (tokio::time::Instant::now(), FakeRequest::get("/report"));
+        let answers = tokio::join!(server.admit(&request), server.admit(&request));
+        assert!(matches!(answers.1, Admission::Refused(Refusal::Unavailable(_))), "{answers:?}");
+        assert!(start.elapsed().is_zero(), "{:?}", start.elapsed());
+    }
     hangs.store(false, Ordering::SeqCst);
-    tokio::time::advance(PAUSE).await;
+    tokio::time::sleep(PAUSE).await;
+    first_offer(&server, "/report").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_nobody_asks_anything_is_open_once_its_facilitator_is() {
+    let network = "fake:live-idle";
+    let facilitator = FakeFacilitator::serving("exact", network);
+    facilitator.fail_supported(Some(FaultKind::Unreachable));
+    let server = builder().facilitator(facilitator.clone()).route(route(network)).build().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(facilitator.supporteds(), 4, "at the start, and after 1, 3 and 7 seconds");
+    facilitator.fail_supported(None);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    first_offer(&server, "/report").await;
+    let asked = facilitator.supporteds();
+    drop(server);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(facilitator.supporteds(), asked, "and nobody goes on asking");
+}
+
+/// What was a network fault at the start may turn out to be a mistake.
+#[tokio::test(start_paused = true)]
+async fn a_first_answer_no_route_can_work_with_is_an_error_of_the_server() {
+    let network = "fake:live-first-useless";
+    let facilitator = FakeFacilitator::named("f").shared();
+    facilitator.fail_supported(Some(FaultKind::Unreachable));
+    let server = builder().facilitator(facilitator.clone()).route(route(network)).build().await.unwrap();
+    facilitator.fail_supported(None);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let admission = server.admit(&FakeRequest::get("/report")).await;
+    assert!(matches!(admission, Admission::Refused(Refusal::Internal)), "{admission:?}");
+    facilitator.set_supported(only([kind(network, "one")]));
+    tokio::time::sleep(2 * PAUSE).await;
     first_offer(&server, "/report").await;
 }
 

@@ -314,7 +314,7 @@ async fn facilitators_that_are_down_at_start_are_asked_again() {
     let server = builder().facilitator(facilitator.clone()).route(route(network)).build().await.unwrap();
     assert!(matches!(server.admit(&FakeRequest::get("/report")).await, Admission::Refused(Refusal::Unavailable(_))));
     facilitator.fail_supported(None);
-    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(first_offer(&server, "/report").await.scheme, "exact");
     let asked = facilitator.supporteds();
     challenge(&server, "/report").await;

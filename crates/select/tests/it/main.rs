@@ -4,3 +4,4 @@
 mod faulty;
 mod matrix;
 mod selectors;
+mod turns;

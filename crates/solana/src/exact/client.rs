@@ -16,7 +16,8 @@ use std::fmt;
 use std::sync::Arc;
 use tollway_core::codes::{INVALID_NETWORK, INVALID_PAYMENT_REQUIREMENTS};
 use tollway_core::{
-    Ask, Build, BuildContext, Fault, FaultKind, Network as _, Rejected, Result, SchemeClient, Signed, Signer,
+    Ask, Build, BuildContext, Fault, FaultKind, Network as _, Payment, Rejected, Result, SchemeClient, Signed, Signer,
+    Standing,
 };
 
 /// Where what makes a payment unlike any other comes from. Exchanged by tests that must reproduce a signature.
@@ -206,6 +207,13 @@ impl SchemeClient for ExactClient {
         })?;
         let signature = sign_message(&*self.signer, &self.address, &message).await?;
         Ok(Signed::new(Payload::of(&partially_signed(&signature, &message))))
+    }
+
+    async fn standing(&self, payment: &Payment<'_, Exact>) -> Result<Standing> {
+        let Ok(chain) = self.network.chain() else { return Ok(Standing::Unknown) };
+        let Ok(transaction) = payment.payload.decoded() else { return Ok(Standing::Unknown) };
+        let standing = chain.standing(transaction).await;
+        Ok(standing.map_err(|why| chain.rpc.fault("looking for a payment among what is on chain", why))?)
     }
 }
 

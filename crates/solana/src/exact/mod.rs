@@ -9,6 +9,7 @@ mod client;
 mod facilitator;
 mod server;
 mod settle;
+mod standing;
 mod transaction;
 pub(crate) mod types;
 mod verify;
@@ -40,6 +41,7 @@ impl Scheme for Exact {
     const NAME: &'static str = "exact";
     const FLOWS: &'static [Flow] = &[Flow::Authorization, Flow::Upfront];
     const DYNAMIC_EXTRA: &'static [&'static str] = &["recentBlockhash", "lastValidBlockHeight"];
+    const BINDING_EXTRA: &'static [&'static str] = &["feePayer"];
     type Payload = Payload;
     type Extra = Extra;
 

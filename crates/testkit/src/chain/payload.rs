@@ -73,6 +73,7 @@ impl Scheme for FakeExact {
     const NAME: &'static str = "exact";
     const FLOWS: &'static [Flow] = &[Flow::Authorization, Flow::Upfront];
     const DYNAMIC_EXTRA: &'static [&'static str] = &["hint"];
+    const BINDING_EXTRA: &'static [&'static str] = &["cashier"];
     type Payload = FakePayload;
     type Extra = Object;
 

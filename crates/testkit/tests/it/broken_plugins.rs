@@ -45,6 +45,7 @@ const SHOWS_IN_FAULT: u8 = 27;
 const TAKES_LITERAL: u8 = 28;
 const NO_CODE: u8 = 29;
 const UNCANONICAL_PAYER: u8 = 30;
+const BINDING_HINT: u8 = 31;
 
 const SECRET: &str = "0x1122334455667788990011223344556677889900112233445566778899001122";
 
@@ -190,6 +191,7 @@ static ROLLED: AtomicU64 = AtomicU64::new(0);
 impl<const B: u8> Scheme for Exact<B> {
     const NAME: &'static str = "exact";
     const DYNAMIC_EXTRA: &'static [&'static str] = &["hint"];
+    const BINDING_EXTRA: &'static [&'static str] = if B == BINDING_HINT { &["hint"] } else { &[] };
     type Payload = Loose;
     type Extra = Extra;
 
@@ -361,6 +363,7 @@ fn every_broken_plugin_is_caught_by_the_rule_it_breaks() {
         PANICS_ON_AMOUNT => "malformed: panic",
         CHANGES_OFFERS => "offers: changed",
         WILD_HINTS => "offers: hints",
+        BINDING_HINT => "offers: binding",
         SAME_NONCE => "signing: a new payment",
         WRONG_END => "signing: its end",
         SHOWS_LITERAL => "secrets: error",

@@ -23,6 +23,11 @@ const MOST_STATUSES: usize = 256;
 const MOST_SIGNATURES: usize = 1000;
 /// Slots after which a status is only found where history is searched.
 const RECENT: u64 = 150;
+/// The programs that write memos, the old one and the present one.
+const MEMOS: [Pubkey; 2] = [
+    Pubkey::from_str_const("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo"),
+    Pubkey::from_str_const("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"),
+];
 /// What a signature costs.
 const LAMPORTS_PER_SIGNATURE: u64 = 5000;
 
@@ -228,10 +233,24 @@ pub(crate) fn of_address(chain: &mut Chain, params: Params<'_>) -> Reply {
     let described = found.map(|(signature, done)| {
         json!({
             "signature": signature.to_string(), "slot": done.slot, "err": error(&done.err),
-            "memo": null, "blockTime": null, "confirmationStatus": "confirmed",
+            "memo": memos(done), "blockTime": null, "confirmationStatus": "confirmed",
         })
     });
     Ok(described.collect())
+}
+
+/// The memos of a transaction as a node tells them: each behind its length, `null` where there is none.
+fn memos(done: &Done) -> Value {
+    let message = &done.transaction.message;
+    let keys = message.static_account_keys();
+    let of_memo = |program: u8| keys.get(usize::from(program)).is_some_and(|key| MEMOS.contains(key));
+    let texts: Vec<_> = message
+        .instructions()
+        .iter()
+        .filter(|instruction| of_memo(instruction.program_id_index))
+        .map(|memo| format!("[{}] {}", memo.data.len(), String::from_utf8_lossy(&memo.data)))
+        .collect();
+    if texts.is_empty() { Value::Null } else { texts.join("; ").into() }
 }
 
 pub(crate) fn fee(chain: &mut Chain, params: Params<'_>) -> Reply {

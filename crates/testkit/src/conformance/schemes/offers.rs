@@ -19,6 +19,10 @@ pub(super) fn check(sides: &Sides<'_>, sample: &Sample, notes: &Notes) {
     });
 
     let dynamic = server.dynamic_extra();
+    let both: Vec<_> = server.binding_extra().iter().filter(|member| dynamic.contains(member)).collect();
+    notes.check("offers: binding", both.is_empty(), || {
+        format!("{}: {both:?} cannot bind a payment and be a hint that is never matched", sides.at())
+    });
     let mut fresh = made.clone();
     for _ in 0..3 {
         server.refresh(&mut fresh);
