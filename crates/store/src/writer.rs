@@ -109,7 +109,7 @@ impl<O: Operation> Writer<O> {
     /// Does one operation. Dropping the future undoes it, or leaves it undone.
     pub(crate) async fn call(&self, op: O) -> Result<O::Answer, Fault> {
         let gone =
-            || Fault::new(FaultKind::Unreachable, "the ledger's writer has ended with its runtime; open it again");
+            || Fault::new(FaultKind::Unreachable, "the store's writer has ended with its runtime; open it again");
         let (tell, told) = oneshot::channel();
         let mut waiting = Waiting { told, writer: self };
         let answer = timeout(PATIENCE, async {
@@ -118,7 +118,7 @@ impl<O: Operation> Writer<O> {
         });
         answer.await.unwrap_or_else(|_| {
             let message =
-                format!("the ledger's database took longer than {} s; nothing was written", PATIENCE.as_secs());
+                format!("the store's database took longer than {} s; nothing was written", PATIENCE.as_secs());
             Err(Fault::new(FaultKind::Timeout, message))
         })
     }
@@ -180,7 +180,7 @@ impl<T: Transactions> Task<T> {
             }
         }
         if !self.backlog.is_empty() {
-            tracing::error!(lost = self.backlog.len(), "the ledger was closed before everything was written");
+            tracing::error!(lost = self.backlog.len(), "the store was closed before everything was written");
         }
         self.transactions.close().await;
     }
