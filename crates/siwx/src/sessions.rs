@@ -6,7 +6,7 @@ use crate::nonce::{Nonces, SealedNonces};
 use crate::policy::{LONGEST_TOKEN, Policy};
 use crate::route::RouteSessions;
 use crate::store::{Entitlement, Left, Revocation, Scope, SessionStore, SharedSessions};
-use crate::token::SessionToken;
+use crate::token::{Room, SessionToken};
 use crate::wire::SIGN_IN_WITH_X;
 use crate::{MemorySessions, Origin, time};
 use async_trait::async_trait;
@@ -203,9 +203,13 @@ impl Sessions {
     /// The store cannot be reached.
     pub async fn revoke_token(&self, origin: &str, token: &str) -> Result<bool, Fault> {
         let (now, origin) = (self.now(), Origin::parse(origin));
-        let token = origin.and_then(|origin| SessionToken::open(&self.inner.keys, origin.as_str(), token, now));
-        let Some(token) = token else { return Ok(false) };
-        self.inner.store.revoke(&Revocation::new(&token.id, now, token.until), now).await?;
+        let revocation = origin.and_then(|origin| {
+            let mut room = Room::new();
+            let token = SessionToken::open(&self.inner.keys, origin.as_str(), token, now, &mut room)?;
+            Some(Revocation::new(&token.id, now, token.until))
+        });
+        let Some(revocation) = revocation else { return Ok(false) };
+        self.inner.store.revoke(&revocation, now).await?;
         Ok(true)
     }
 }

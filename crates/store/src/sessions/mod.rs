@@ -118,13 +118,7 @@ macro_rules! sessions_by_books {
                     self.books.entitlements(account, now).await
                 }
 
-                async fn share(
-                    &self,
-                    id: &str,
-                    owner: &AccountId,
-                    guest: &AccountId,
-                    now: u64,
-                ) -> Result<bool, Fault> {
+                async fn share(&self, id: &str, owner: &AccountId, guest: &AccountId, now: u64) -> Result<bool, Fault> {
                     self.books.share(id, owner, guest, now).await
                 }
 

@@ -14,8 +14,7 @@ macro_rules! entitlement_columns {
 pub(super) use entitlement_columns;
 
 /// [`entitlement_columns`] as a driver gives them.
-pub(super) type EntitlementColumns =
-    (String, String, String, i64, i64, Option<String>, Option<String>, Vec<u8>);
+pub(super) type EntitlementColumns = (String, String, String, i64, i64, Option<String>, Option<String>, Vec<u8>);
 
 pub(super) const TIME: i64 = 0;
 pub(super) const CALLS: i64 = 1;

@@ -50,11 +50,15 @@ impl SqliteSessions {
     /// Another process or another store has it open, it is damaged, of another program or of a newer version, or its folder
     /// cannot be used; says what to do.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, String> {
-        let books = OPEN.get(path.as_ref(), |books| !books.is_closed(), async |place: &Path| {
-            let file = Arc::new(SqliteFile::open(place).await?);
-            let writer = Writer::start(Desk(Pen::new(file.clone(), None)));
-            Ok(Books::new(file, writer))
-        });
+        let books = OPEN.get(
+            path.as_ref(),
+            |books| !books.is_closed(),
+            async |place: &Path| {
+                let file = Arc::new(SqliteFile::open(place).await?);
+                let writer = Writer::start(Desk(Pen::new(file.clone(), None)));
+                Ok(Books::new(file, writer))
+            },
+        );
         Ok(Self { books: books.await? })
     }
 }

@@ -1,8 +1,8 @@
 //! [`SqliteBudget`]: the store of budgets `budgets/sqlite`. A restarted client goes on with what it spent.
 
 use super::file::{self, SqliteFile};
-use super::pen::Opened;
 use super::ledger::SqliteConfig;
+use super::pen::Opened;
 use crate::ledger::record::{clamp, exact};
 use crate::trouble::Failed;
 use async_trait::async_trait;
