@@ -4,6 +4,8 @@
 mod catalogue;
 mod ledger;
 mod migrations;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trouble;
@@ -11,6 +13,8 @@ mod writer;
 
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresConfig;
 #[cfg(feature = "budgets")]
 pub use sqlite::SqliteBudget;
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,7 @@
+//! The stores in PostgreSQL.
+
+mod database;
+mod trouble;
+mod url;
+
+pub use database::PostgresConfig;
