@@ -1,7 +1,7 @@
 //! The stores in PostgreSQL.
 
-mod database;
-mod trouble;
+pub(crate) mod database;
+pub(crate) mod trouble;
 mod url;
 
 pub use database::PostgresConfig;
