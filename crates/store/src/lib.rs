@@ -1,18 +1,26 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(all(feature = "catalogue", feature = "sqlite"))]
+#[cfg(all(feature = "catalogue", any(feature = "postgres", feature = "sqlite")))]
 mod catalogue;
 mod ledger;
 mod migrations;
-#[cfg(all(feature = "sessions", feature = "sqlite"))]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(all(feature = "sessions", any(feature = "postgres", feature = "sqlite")))]
 mod sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trouble;
 mod writer;
 
+#[cfg(all(feature = "catalogue", feature = "postgres"))]
+pub use catalogue::PostgresCatalogue;
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresConfig;
+#[cfg(all(feature = "postgres", feature = "sessions"))]
+pub use sessions::PostgresSessions;
 #[cfg(all(feature = "sessions", feature = "sqlite"))]
 pub use sessions::SqliteSessions;
 #[cfg(feature = "budgets")]
@@ -22,10 +30,10 @@ pub use sqlite::{SqliteConfig, SqliteLedger};
 
 use tollway_core::Plugin;
 
-/// The ledger `sqlite` and the stores `budgets/sqlite`, `sessions/sqlite` and `catalogue/sqlite`, as far as the features of
-/// those names are on.
+/// The ledger `sqlite`, and the stores of budgets, sessions and catalogues named `sqlite` and `postgres`, as far as the
+/// features of those names are on.
 pub const PLUGIN: Plugin =
-    Plugin::new("tollway-store", "The ledger, budgets, sessions and the catalogue in SQLite", |registrar| {
+    Plugin::new("tollway-store", "The ledger, budgets, sessions and the catalogue in databases", |registrar| {
         let _ = &registrar;
         #[cfg(feature = "sqlite")]
         registrar.ledger::<SqliteLedger>("sqlite");
@@ -33,6 +41,10 @@ pub const PLUGIN: Plugin =
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
         #[cfg(all(feature = "sessions", feature = "sqlite"))]
         registrar.store::<SqliteSessions, tollway_siwx::SharedSessions>("sessions/sqlite");
+        #[cfg(all(feature = "postgres", feature = "sessions"))]
+        registrar.store::<PostgresSessions, tollway_siwx::SharedSessions>("sessions/postgres");
+        #[cfg(all(feature = "catalogue", feature = "postgres"))]
+        registrar.store::<PostgresCatalogue, tollway_discovery::SharedCatalogue>("catalogue/postgres");
         #[cfg(all(feature = "catalogue", feature = "sqlite"))]
         registrar.store::<SqliteCatalogue, tollway_discovery::SharedCatalogue>("catalogue/sqlite");
     });

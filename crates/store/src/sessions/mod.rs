@@ -1,11 +1,15 @@
 //! Sessions: entitlements, used nonces and revoked tokens.
 
 pub(crate) mod op;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tables;
 
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresSessions;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteSessions;
 

@@ -52,9 +52,20 @@ impl Entering {
     }
 }
 
+/// Seconds that what has ended is kept: the clock of whoever asks next may be behind.
+const GRACE: u64 = 60;
+/// Ended rows of each kind forgotten for each call that writes: forgetting keeps pace, and no call pays for all.
+const SWEEP: i64 = 4;
+
+/// Before which second what has ended may be forgotten with these operations, and how much of each kind.
+pub(crate) fn forgettable(ops: &[Op]) -> Option<(u64, i64)> {
+    let now = ops.iter().filter_map(Op::now).min()?;
+    Some((now.saturating_sub(GRACE), SWEEP.saturating_mul(i64::try_from(ops.len()).unwrap_or(i64::MAX))))
+}
+
 impl Op {
     /// The time its caller had, if it told.
-    pub(crate) fn now(&self) -> Option<u64> {
+    fn now(&self) -> Option<u64> {
         match self {
             Self::Enter(entering) => Some(entering.now),
             Self::Record { now, .. } | Self::Share { now, .. } | Self::Revoke { now, .. } => Some(*now),

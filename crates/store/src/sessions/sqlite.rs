@@ -1,6 +1,6 @@
 //! [`SqliteSessions`]: the store `sessions/sqlite`. Who paid before a restart comes back after it.
 
-use super::op::{Answer, Op};
+use super::op::{self, Answer, Op};
 use super::{Books, Reads, sessions_by_books};
 use crate::sqlite::file::{self, SqliteFile};
 use crate::sqlite::ledger::SqliteConfig;
@@ -16,13 +16,8 @@ use std::sync::Arc;
 use tollway_core::{AccountId, Build, BuildContext, Fault};
 use tollway_siwx::{Entered, Entitlement, Entry, SharedSessions};
 
-/// Seconds that what has ended is kept: the clock of whoever asks next may be behind.
-const GRACE: u64 = 60;
-/// Ended rows of each kind forgotten for each call that writes: forgetting keeps pace, and no call pays for all.
-const SWEEP: i64 = 4;
-
 mod tables {
-    crate::sessions::tables::session_tables!(sqlx::Sqlite, sqlx::sqlite::SqliteConnection, "");
+    crate::sessions::tables::session_tables!(sqlx::Sqlite, sqlx::sqlite::SqliteConnection, "", "");
 }
 
 /// Sessions in one SQLite file, for one process at a time. What is answered is durable, after a power cut too.
@@ -99,9 +94,8 @@ struct Desk(Pen);
 
 async fn transact(on: &mut SqliteConnection, ops: &[Op]) -> Result<Answers<Answer>, Failed> {
     let mut tx = on.begin_with("BEGIN IMMEDIATE").await?;
-    if let Some(now) = ops.iter().filter_map(Op::now).min() {
-        let most = SWEEP.saturating_mul(i64::try_from(ops.len()).unwrap_or(i64::MAX));
-        tables::sweep(&mut tx, now.saturating_sub(GRACE), most).await?;
+    if let Some((before, most)) = op::forgettable(ops) {
+        tables::sweep(&mut tx, before, most).await?;
     }
     let mut answers = Vec::with_capacity(ops.len());
     for op in ops {

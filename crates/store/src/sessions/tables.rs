@@ -1,8 +1,9 @@
 //! What an operation reads from the tables of sessions, and writes into them: the same statements for every database.
 
-/// The functions for one database. `$lock` ends a query whose row is about to change.
+/// The functions for one database. `$lock` ends a query whose row of `e` is about to change, `$skip` one whose rows are to go
+/// unless somebody is at them.
 macro_rules! session_tables {
-    ($database:ty, $connection:ty, $lock:literal) => {
+    ($database:ty, $connection:ty, $lock:literal, $skip:literal) => {
         use crate::sessions::op::{Answer, Op};
         use crate::sessions::row::{self, EntitlementColumns, entitlement_columns};
         use crate::trouble::Failed;
@@ -12,10 +13,11 @@ macro_rules! session_tables {
 
         /// Most entitlements listed for one account.
         const LISTED: i64 = 1000;
+        const LOCK: &str = $lock;
 
         /// Decides an entry that changes nothing. `None` for one that uses something up.
         pub(super) async fn look(on: &mut $connection, entry: &Entry<'_>) -> Result<Option<Entered>, Failed> {
-            Ok(match judge(on, entry).await? {
+            Ok(match judge(on, entry, "").await? {
                 Err(refused) => Some(refused),
                 Ok(found) => {
                     let lasts = entry.nonce.is_none() && found.as_ref().is_none_or(|(_, drawn)| drawn.taken == Left::Time);
@@ -58,10 +60,23 @@ macro_rules! session_tables {
         /// What has ended before this second is forgotten, so many of each kind.
         pub(super) async fn sweep(on: &mut $connection, before: u64, most: i64) -> Result<(), sqlx::Error> {
             for statement in [
-                "DELETE FROM entitlements WHERE id IN (SELECT id FROM entitlements WHERE ends < $1 ORDER BY ends LIMIT $2)",
-                "DELETE FROM nonces WHERE nonce IN (SELECT nonce FROM nonces WHERE until < $1 ORDER BY until LIMIT $2)",
-                "DELETE FROM revocations WHERE revoked IN \
-                 (SELECT revoked FROM revocations WHERE until < $1 ORDER BY until LIMIT $2)",
+                concat!(
+                    "DELETE FROM entitlements WHERE id IN \
+                     (SELECT id FROM entitlements WHERE ends < $1 ORDER BY ends LIMIT $2",
+                    $skip,
+                    ")"
+                ),
+                concat!(
+                    "DELETE FROM nonces WHERE nonce IN (SELECT nonce FROM nonces WHERE until < $1 ORDER BY until LIMIT $2",
+                    $skip,
+                    ")"
+                ),
+                concat!(
+                    "DELETE FROM revocations WHERE revoked IN \
+                     (SELECT revoked FROM revocations WHERE until < $1 ORDER BY until LIMIT $2",
+                    $skip,
+                    ")"
+                ),
             ] {
                 query(statement).bind(row::time(before)).bind(most).execute(&mut *on).await?;
             }
@@ -89,6 +104,7 @@ macro_rules! session_tables {
         async fn judge(
             on: &mut $connection,
             entry: &Entry<'_>,
+            lock: &'static str,
         ) -> Result<Result<Option<(Entitlement, Drawn)>, Entered>, Failed> {
             if let Some(token) = &entry.token {
                 let mut ask = QueryBuilder::<$database>::new("SELECT 1 FROM revocations WHERE issued_until >= ");
@@ -109,7 +125,7 @@ macro_rules! session_tables {
                 }
             }
             let Some(draw) = &entry.draw else { return Ok(Ok(None)) };
-            Ok(find(on, entry, draw).await?.map(Some).ok_or(Entered::NotEntitled))
+            Ok(find(on, entry, draw, lock).await?.map(Some).ok_or(Entered::NotEntitled))
         }
 
         /// What to draw from, and what.
@@ -117,6 +133,7 @@ macro_rules! session_tables {
             on: &mut $connection,
             entry: &Entry<'_>,
             draw: &Draw<'_>,
+            lock: &'static str,
         ) -> Result<Option<(Entitlement, Drawn)>, Failed> {
             if entry.accounts.is_empty() || draw.scopes.is_empty() {
                 return Ok(None);
@@ -142,7 +159,7 @@ macro_rules! session_tables {
                 ask.push_bind(&*price.asset).push(" AND e.amount >= ").push_bind(row::bytes(price.amount));
             }
             // What costs nothing more comes first, then what ends first.
-            ask.push(concat!(") ORDER BY h.kind, h.ends LIMIT 1", $lock));
+            ask.push(") ORDER BY h.kind, h.ends LIMIT 1").push(lock);
             let Some(found) = ask.build().fetch_optional(on).await? else { return Ok(None) };
             let account: String = found.try_get("account")?;
             let entitlement = row::read(EntitlementColumns::from_row(&found)?)?;
@@ -155,7 +172,7 @@ macro_rules! session_tables {
         }
 
         async fn enter(on: &mut $connection, entry: &Entry<'_>) -> Result<Entered, Failed> {
-            let found = match judge(on, entry).await? {
+            let found = match judge(on, entry, LOCK).await? {
                 Ok(found) => found,
                 Err(refused) => return Ok(refused),
             };

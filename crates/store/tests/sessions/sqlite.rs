@@ -1,43 +1,20 @@
-//! Sessions in SQLite: the suite for all stores, and what is its own.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Sessions in SQLite.
 
+use crate::PART;
+use crate::support::{self, ENDS, NOW, account, bought, calls_left, draw};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, query_scalar};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tempfile::TempDir;
-use tollway_core::{AccountId, PaymentRequired, Plugin, Registry};
+use tollway_core::{PaymentRequired, Registry};
 use tollway_roles::server::Finished;
 use tollway_roles::{Admission, PaymentClient, Refusal, ResourceServer, Route, Way};
-use tollway_siwx::{
-    Draw, Entered, Entitlement, Entry, Left, Revocation, Scope, SessionStore, SharedSessions, Shown, Token,
-};
+use tollway_siwx::{Entered, Entry, Left, Revocation, SessionStore, Shown, Token};
 use tollway_store::SqliteSessions;
 use tollway_testkit::{FAKE, FakeFacilitator, FakeRequest, FakeSigner, block_on, session_suite};
-
-/// The part alone: ledgers have tests of their own.
-const PART: Plugin = Plugin::new("tollway-store", "Sessions in SQLite", |registrar| {
-    registrar.store::<SqliteSessions, SharedSessions>("sessions/sqlite");
-});
-tollway_testkit::conformance!(PART);
-
-const NOW: u64 = 1_750_000_000;
-const ENDS: u64 = NOW + 3600;
-
-fn account(name: &str) -> AccountId {
-    format!("fake:one:{name}").parse().unwrap()
-}
-
-fn report() -> Scope {
-    Scope::route("https://shop.test", "GET /report")
-}
-
-fn bought(id: &str, ends: u64, left: Left) -> Entitlement {
-    Entitlement::new(id, account("alice"), report(), ends, left)
-}
 
 async fn open(path: &Path) -> SqliteSessions {
     SqliteSessions::open(path).await.unwrap()
@@ -45,18 +22,6 @@ async fn open(path: &Path) -> SqliteSessions {
 
 fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("sessions.db")
-}
-
-async fn draw(store: &SqliteSessions, who: &str) -> Entered {
-    let (accounts, scopes) = ([account(who)], [report()]);
-    store.enter(&Entry::new(NOW, &accounts).drawing(Draw::new(&scopes))).await.unwrap()
-}
-
-async fn calls_left(store: &SqliteSessions) -> u64 {
-    match store.entitlements(&account("alice"), NOW).await.unwrap().first().map(|one| one.left.clone()) {
-        Some(Left::Calls(left)) => left,
-        _ => 0,
-    }
 }
 
 /// Rows of a table, read beside the store.
@@ -132,35 +97,11 @@ fn a_file_opened_twice_is_one_store_and_anothers_file_is_left_alone() {
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("no database"));
 }
 
-/// Callers that leave at any point of a call, most of them while it is written.
 #[test]
 fn a_caller_that_leaves_takes_nothing_along() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder);
-    block_on(async {
-        let store = open(&path).await;
-        store.record(&bought("calls", ENDS, Left::Calls(10_000)), NOW).await.unwrap();
-        let calls: Vec<_> = (0..400u64)
-            .map(|n| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    let patience = Duration::from_micros(50 * n);
-                    tokio::time::timeout(patience, draw(&store, "alice")).await.is_ok()
-                })
-            })
-            .collect();
-        let mut served = 0;
-        for call in calls {
-            served += u64::from(call.await.unwrap());
-        }
-        for _ in 0..500 {
-            if calls_left(&store).await == 10_000 - served {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{served} calls were served and {} are left of 10000", calls_left(&store).await);
-    });
+    block_on(async { support::a_caller_that_leaves_takes_nothing_along(Arc::new(open(&path).await)).await });
 }
 
 #[test]

@@ -1,0 +1,7 @@
+//! The stores in PostgreSQL.
+
+pub(crate) mod database;
+pub(crate) mod trouble;
+mod url;
+
+pub use database::PostgresConfig;
