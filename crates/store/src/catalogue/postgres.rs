@@ -121,12 +121,12 @@ impl CatalogueStore for PostgresCatalogue {
             }
             for (statement, value, most) in [
                 (
-                    "SELECT count(*) FROM (SELECT FROM catalogue WHERE payer = $1 LIMIT $2) some",
+                    "SELECT count(*) FROM (SELECT FROM catalogue WHERE payer = $1 LIMIT $2) AS few",
                     &entry.payer,
                     limits.per_payer,
                 ),
                 (
-                    "SELECT count(*) FROM (SELECT FROM catalogue WHERE host = $1 LIMIT $2) some",
+                    "SELECT count(*) FROM (SELECT FROM catalogue WHERE host = $1 LIMIT $2) AS few",
                     &entry.host,
                     limits.per_host,
                 ),
