@@ -14,7 +14,7 @@ mod writer;
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresConfig;
+pub use postgres::{PostgresConfig, PostgresLedger, PostgresLedgerConfig};
 #[cfg(feature = "budgets")]
 pub use sqlite::SqliteBudget;
 #[cfg(feature = "sqlite")]
@@ -29,6 +29,8 @@ pub const PLUGIN: Plugin =
         let _ = &registrar;
         #[cfg(feature = "sqlite")]
         registrar.ledger::<SqliteLedger>("sqlite");
+        #[cfg(feature = "postgres")]
+        registrar.ledger::<PostgresLedger>("postgres");
         #[cfg(feature = "budgets")]
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
         #[cfg(all(feature = "catalogue", feature = "sqlite"))]

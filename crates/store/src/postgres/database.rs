@@ -14,6 +14,8 @@ use tollway_core::{BuildContext, Secret, SecretRef};
 
 /// Every migration, oldest first, of every store.
 const MIGRATIONS: [Script; 1] = [("ledger", include_str!("../../migrations/postgres/1_ledger.sql"))];
+/// Connections for reading where no number is named.
+pub(crate) const CONNECTIONS: NonZeroU32 = NonZeroU32::new(8).unwrap();
 /// The oldest PostgreSQL that is served, as it says itself.
 const OLDEST: i32 = 130_000;
 /// How long a connection is waited for.
@@ -49,7 +51,7 @@ pub struct PostgresConfig {
 }
 
 const fn connections() -> NonZeroU32 {
-    NonZeroU32::new(8).unwrap()
+    CONNECTIONS
 }
 
 /// One database.

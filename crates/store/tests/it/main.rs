@@ -3,5 +3,7 @@
 
 mod budget;
 mod compare;
+mod every;
+mod postgres;
 mod sqlite;
 mod support;
