@@ -4,6 +4,11 @@
 mod budget;
 mod compare;
 mod every;
+#[cfg(unix)]
+mod faults;
+#[cfg(unix)]
 mod postgres;
 mod sqlite;
 mod support;
+#[cfg(unix)]
+mod wire;
