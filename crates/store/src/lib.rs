@@ -18,7 +18,7 @@ pub use catalogue::PostgresCatalogue;
 #[cfg(all(feature = "catalogue", feature = "sqlite"))]
 pub use catalogue::{SqliteCatalogue, SqliteCatalogueConfig};
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresConfig;
+pub use postgres::{PostgresConfig, PostgresLedger, PostgresLedgerConfig};
 #[cfg(all(feature = "postgres", feature = "sessions"))]
 pub use sessions::PostgresSessions;
 #[cfg(all(feature = "sessions", feature = "sqlite"))]
@@ -37,6 +37,8 @@ pub const PLUGIN: Plugin =
         let _ = &registrar;
         #[cfg(feature = "sqlite")]
         registrar.ledger::<SqliteLedger>("sqlite");
+        #[cfg(feature = "postgres")]
+        registrar.ledger::<PostgresLedger>("postgres");
         #[cfg(feature = "budgets")]
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
         #[cfg(all(feature = "sessions", feature = "sqlite"))]

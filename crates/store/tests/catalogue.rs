@@ -8,14 +8,23 @@ use tempfile::TempDir;
 use tollway_core::{Plugin, Secret};
 use tollway_discovery::{CatalogueStore, Entry, Filter, Limits, Put, Search, SharedCatalogue};
 use tollway_store::{PostgresCatalogue, SqliteCatalogue};
-use tollway_testkit::{block_on, catalogue_suite, postgres};
+use tollway_testkit::{Chapter, Conformance, block_on, catalogue_suite, postgres};
 
-/// The parts alone: ledgers have tests of their own.
-const PART: Plugin = Plugin::new("tollway-store", "Catalogues in databases", |registrar| {
+/// The parts alone: others have tests of their own.
+const SQLITE: Plugin = Plugin::new("tollway-store", "The catalogue in SQLite", |registrar| {
     registrar.store::<SqliteCatalogue, SharedCatalogue>("catalogue/sqlite");
+});
+const POSTGRES: Plugin = Plugin::new("tollway-store", "The catalogue in PostgreSQL", |registrar| {
     registrar.store::<PostgresCatalogue, SharedCatalogue>("catalogue/postgres");
 });
-tollway_testkit::conformance!(PART);
+tollway_testkit::conformance!(SQLITE);
+
+#[test]
+fn the_part_in_postgres_conforms() {
+    let Some(cluster) = postgres::shared() else { return };
+    let conformance = Conformance::of(POSTGRES).secret(&cluster.database());
+    Chapter::ALL.into_iter().for_each(|chapter| conformance.clone().assert(chapter));
+}
 
 #[test]
 fn sqlite_passes_the_suite_for_all_stores() {

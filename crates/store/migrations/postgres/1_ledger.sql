@@ -25,6 +25,7 @@ CREATE TABLE claims (
 );
 CREATE INDEX claims_due ON claims (due) WHERE due IS NOT NULL;
 CREATE INDEX claims_open ON claims (holder) WHERE outcome IS NULL;
+CREATE INDEX claims_handed ON claims (holder) WHERE handed;
 
 -- Signed transactions that an open claim waits for, in the order of their writing. `slot` is the SHA-256 of the place in
 -- the signer's order, `tx` the transaction in JSON without its bytes.

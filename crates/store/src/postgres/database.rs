@@ -18,6 +18,8 @@ const MIGRATIONS: [Script; 3] = [
     ("sessions", include_str!("../../migrations/postgres/2_sessions.sql")),
     ("catalogue", include_str!("../../migrations/postgres/3_catalogue.sql")),
 ];
+/// Connections for reading where no number is named.
+pub(crate) const CONNECTIONS: NonZeroU32 = NonZeroU32::new(8).unwrap();
 /// The oldest PostgreSQL that is served, as it says itself.
 const OLDEST: i32 = 130_000;
 /// How long a connection is waited for.
@@ -53,7 +55,7 @@ pub struct PostgresConfig {
 }
 
 const fn connections() -> NonZeroU32 {
-    NonZeroU32::new(8).unwrap()
+    CONNECTIONS
 }
 
 /// One database.

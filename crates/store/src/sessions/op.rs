@@ -89,13 +89,17 @@ impl Operation for Op {
     }
 
     /// A call that nobody will serve is given back. Its nonce stays used.
-    fn undo(self, answer: &Answer) -> Option<Self> {
+    fn undo(self, answer: Option<&Answer>) -> Option<Self> {
         match answer {
-            Answer::Entered(Entered::In(Some(drawn))) if drawn.taken != Left::Time => {
+            Some(Answer::Entered(Entered::In(Some(drawn)))) if drawn.taken != Left::Time => {
                 Some(Self::GiveBack(drawn.clone()))
             }
             _ => None,
         }
+    }
+
+    fn is_to_be_sent(&self) -> bool {
+        false
     }
 
     /// What was paid for, what was not served, and what is to be shut.

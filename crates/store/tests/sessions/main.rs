@@ -9,9 +9,20 @@ use tollway_core::Plugin;
 use tollway_siwx::SharedSessions;
 use tollway_store::{PostgresSessions, SqliteSessions};
 
-/// The parts alone: ledgers have tests of their own.
-const PART: Plugin = Plugin::new("tollway-store", "Sessions in databases", |registrar| {
+use tollway_testkit::{Chapter, Conformance};
+
+/// The parts alone: others have tests of their own.
+const SQLITE: Plugin = Plugin::new("tollway-store", "Sessions in SQLite", |registrar| {
     registrar.store::<SqliteSessions, SharedSessions>("sessions/sqlite");
+});
+const POSTGRES: Plugin = Plugin::new("tollway-store", "Sessions in PostgreSQL", |registrar| {
     registrar.store::<PostgresSessions, SharedSessions>("sessions/postgres");
 });
-tollway_testkit::conformance!(PART);
+tollway_testkit::conformance!(SQLITE);
+
+#[test]
+fn the_part_in_postgres_conforms() {
+    let Some(cluster) = tollway_testkit::postgres::shared() else { return };
+    let conformance = Conformance::of(POSTGRES).secret(&cluster.database());
+    Chapter::ALL.into_iter().for_each(|chapter| conformance.clone().assert(chapter));
+}

@@ -1,6 +1,6 @@
 //! Sessions in SQLite.
 
-use crate::PART;
+use crate::SQLITE;
 use crate::support::{self, ENDS, NOW, account, bought, calls_left, draw};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -126,7 +126,7 @@ fn what_has_ended_is_forgotten() {
 
 /// A server as its configuration makes it.
 async fn server(path: &Path) -> ResourceServer {
-    let registry = Registry::builder().plugin(FAKE).plugin(tollway_siwx::PLUGIN).plugin(PART).build().unwrap();
+    let registry = Registry::builder().plugin(FAKE).plugin(tollway_siwx::PLUGIN).plugin(SQLITE).build().unwrap();
     let route = Route::new("GET /report").accepts(Way::exact("fake:one", "$0.01", "payee"));
     ResourceServer::builder("https://shop.test")
         .registry(registry)
