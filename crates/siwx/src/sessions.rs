@@ -264,6 +264,20 @@ pub struct StoreConfig {
     pub section: Object,
 }
 
+impl StoreConfig {
+    /// Opens it: what is registered as `<what>/<kind>`.
+    pub(crate) async fn open<T: Clone + Send + Sync + 'static>(
+        self,
+        what: &str,
+        cx: &BuildContext,
+    ) -> Result<T, String> {
+        let name = format!("{what}/{}", self.kind);
+        let store = cx.host()?.store(&name, Value::Object(self.section)).await?.downcast::<T>();
+        let wrong = |_| format!("the store `{name}` is not registered as one of {what}");
+        store.map(|shared| (*shared).clone()).map_err(wrong)
+    }
+}
+
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the values: a database's URL holds a password.
@@ -286,12 +300,8 @@ impl Build for Sessions {
             let seconds = time::duration(text).map_err(|why| format!("challenge: {why}"))?;
             builder = builder.challenge_seconds(seconds);
         }
-        if let Some(StoreConfig { kind, section }) = config.store {
-            let store = cx.host()?.store(&format!("sessions/{kind}"), Value::Object(section)).await?;
-            let shared = store.downcast::<SharedSessions>();
-            let shared =
-                shared.map_err(|_| format!("the store `sessions/{kind}` is not registered as SharedSessions"))?;
-            builder = builder.shared_store((*shared).clone().into_inner());
+        if let Some(store) = config.store {
+            builder = builder.shared_store(store.open::<SharedSessions>("sessions", &cx).await?.into_inner());
         }
         builder.build()
     }

@@ -22,7 +22,7 @@ pub use postgres::{PostgresConfig, PostgresLedger, PostgresLedgerConfig};
 #[cfg(all(feature = "postgres", feature = "sessions"))]
 pub use sessions::PostgresSessions;
 #[cfg(all(feature = "sessions", feature = "sqlite"))]
-pub use sessions::SqliteSessions;
+pub use sessions::{SqliteSessions, SqliteTokens};
 #[cfg(feature = "budgets")]
 pub use sqlite::SqliteBudget;
 #[cfg(feature = "sqlite")]
@@ -43,6 +43,8 @@ pub const PLUGIN: Plugin =
         registrar.store::<SqliteBudget, tollway_core::SharedBudget>("budgets/sqlite");
         #[cfg(all(feature = "sessions", feature = "sqlite"))]
         registrar.store::<SqliteSessions, tollway_siwx::SharedSessions>("sessions/sqlite");
+        #[cfg(all(feature = "sessions", feature = "sqlite"))]
+        registrar.store::<SqliteTokens, tollway_siwx::SharedTokens>("tokens/sqlite");
         #[cfg(all(feature = "postgres", feature = "sessions"))]
         registrar.store::<PostgresSessions, tollway_siwx::SharedSessions>("sessions/postgres");
         #[cfg(all(feature = "catalogue", feature = "postgres"))]

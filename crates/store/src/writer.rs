@@ -64,6 +64,18 @@ pub(crate) enum Failed {
     Doubt(Trouble),
 }
 
+impl Failed {
+    /// What a caller is told whose write shared with no other.
+    #[cfg(all(feature = "sessions", feature = "sqlite"))]
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::One(trouble) | Self::All(trouble) => trouble.fault(),
+            #[cfg(feature = "postgres")]
+            Self::Doubt(trouble) => trouble.fault(),
+        }
+    }
+}
+
 /// Where batches are written.
 pub(crate) trait Transactions: Send + 'static {
     type Op: Operation;

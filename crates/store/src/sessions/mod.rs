@@ -1,4 +1,4 @@
-//! Sessions: entitlements, used nonces and revoked tokens.
+//! Sessions: entitlements, used nonces and revoked tokens of servers, and the tokens clients were given.
 
 pub(crate) mod op;
 #[cfg(feature = "postgres")]
@@ -7,11 +7,15 @@ mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tables;
+#[cfg(feature = "sqlite")]
+mod tokens;
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresSessions;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteSessions;
+#[cfg(feature = "sqlite")]
+pub use tokens::SqliteTokens;
 
 use crate::writer::Writer;
 use async_trait::async_trait;

@@ -13,10 +13,11 @@ use tokio::time::{Instant, sleep};
 use tollway_core::{Fault, FaultKind};
 
 /// Every migration, oldest first.
-const MIGRATIONS: [Script; 3] = [
+const MIGRATIONS: [Script; 4] = [
     ("ledger", include_str!("../../migrations/sqlite/1_ledger.sql")),
     ("budgets", include_str!("../../migrations/sqlite/2_budgets.sql")),
     ("sessions", include_str!("../../migrations/sqlite/3_sessions.sql")),
+    ("tokens", include_str!("../../migrations/sqlite/4_tokens.sql")),
 ];
 /// Marks a file as this crate's: "TOLL".
 const APPLICATION: i64 = 0x544f_4c4c;

@@ -4,16 +4,18 @@
 mod postgres;
 mod sqlite;
 mod support;
+mod tokens;
 
 use tollway_core::Plugin;
-use tollway_siwx::SharedSessions;
-use tollway_store::{PostgresSessions, SqliteSessions};
+use tollway_siwx::{SharedSessions, SharedTokens};
+use tollway_store::{PostgresSessions, SqliteSessions, SqliteTokens};
 
 use tollway_testkit::{Chapter, Conformance};
 
 /// The parts alone: others have tests of their own.
 const SQLITE: Plugin = Plugin::new("tollway-store", "Sessions in SQLite", |registrar| {
     registrar.store::<SqliteSessions, SharedSessions>("sessions/sqlite");
+    registrar.store::<SqliteTokens, SharedTokens>("tokens/sqlite");
 });
 const POSTGRES: Plugin = Plugin::new("tollway-store", "Sessions in PostgreSQL", |registrar| {
     registrar.store::<PostgresSessions, SharedSessions>("sessions/postgres");
