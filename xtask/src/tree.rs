@@ -38,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
     ("paying-client", &["tollway"]),
-    ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store"]),
+    ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store", "tollway-testkit"]),
 ];
 
 /// Everything core may be built from: the owner's packages and what they stand on.

@@ -107,7 +107,7 @@ pub(crate) async fn depart(
     let sent = send(lane, &mut order, &mut attempts, &mut reserved, ledger, &claims).await;
     if attempts > 1 || sent.is_err() {
         // A refusal can leave a hole that other settlements' transactions wait behind.
-        lane.mend(&order, ledger, &claims).await;
+        lane.mend(&order, ledger).await;
     }
     let flight = match sent {
         Ok(flight) => flight,

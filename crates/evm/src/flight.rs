@@ -106,7 +106,7 @@ impl Flight {
             let ignored = newest > since.saturating_add(SLOW_BLOCKS) && lane.nonces().is_first(self.nonce());
             if ignored {
                 since = newest;
-                if lane.fill_below(self.nonce(), &self.order, ledger, claims).await {
+                if lane.fill_below(self.nonce(), &self.order, ledger).await {
                     continue;
                 }
             }

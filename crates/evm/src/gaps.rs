@@ -5,41 +5,35 @@ use crate::lane::Lane;
 use crate::order::Order;
 use alloy::primitives::Bytes;
 use std::sync::Arc;
-use tollway_core::{LedgerHandle, Ticket};
+use tollway_core::LedgerHandle;
 
 /// Most gaps filled at once.
 const MOST_FILLED: usize = 16;
 
 impl Lane {
     /// Fills nonces that others wait behind, after a refusal that was final or changed what is known of the nonces.
-    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) {
+    pub(crate) async fn mend(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle) {
         for _ in 0..MOST_FILLED {
-            if !self.fill_gap(order, ledger, claims).await {
+            if !self.fill_gap(order, ledger).await {
                 return;
             }
         }
     }
 
     /// Fills nonces before one that waits for no visible reason, where the chain lost them; says whether it did.
-    pub(crate) async fn fill_below(
-        self: &Arc<Self>,
-        nonce: u64,
-        order: &Order,
-        ledger: &LedgerHandle,
-        claims: &[Ticket],
-    ) -> bool {
+    pub(crate) async fn fill_below(self: &Arc<Self>, nonce: u64, order: &Order, ledger: &LedgerHandle) -> bool {
         let Ok(pending) = self.pending().await else { return false };
         let lost = self.nonces().reclaim(pending, nonce);
         if lost {
-            self.mend(order, ledger, claims).await;
+            self.mend(order, ledger).await;
         }
         lost
     }
 
     /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If
-    /// that is refused too, the nonce stays free for the next payment. In the ledger it goes under the claims of the
-    /// payment that was refused, which end soon. It counts as spent and knows no ceiling: what it frees is worth more.
-    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle, claims: &[Ticket]) -> bool {
+    /// that is refused too, the nonce stays free for the next payment. It carries no claim, so that nobody takes its fate
+    /// for a payment's. It counts as spent and knows no ceiling: what it frees is worth more.
+    async fn fill_gap(self: &Arc<Self>, order: &Order, ledger: &LedgerHandle) -> bool {
         let turn = self.turn.lock().await;
         // Asked within the turn, since another payment may just have taken it.
         let gap = self.nonces().gap();
@@ -47,7 +41,7 @@ impl Lane {
         let network = self.chain().name();
         tracing::warn!(%network, nonce, "filling a gap in the signer's nonces");
         let order = Order { to: self.address(), data: Bytes::new(), ..order.clone() };
-        let queued = self.queue_up(&order, ledger, claims).await;
+        let queued = self.queue_up(&order, ledger, &[]).await;
         drop(turn);
         let filled = match queued {
             Ok((flight, told)) => {

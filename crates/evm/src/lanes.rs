@@ -14,11 +14,13 @@ use tollway_core::{LedgerHandle, Network as _, NetworkId, Rejected, Result, Sign
 pub(crate) struct Roster {
     chain: Arc<Chain>,
     lanes: Mutex<BTreeMap<Address, Arc<Lane>>>,
+    /// Held while payments whose slot was taken are signed for another.
+    pub(crate) moving: tokio::sync::Mutex<()>,
 }
 
 impl Roster {
     pub(crate) fn new(chain: Chain) -> Self {
-        Self { chain: Arc::new(chain), lanes: Mutex::default() }
+        Self { chain: Arc::new(chain), lanes: Mutex::default(), moving: tokio::sync::Mutex::default() }
     }
 
     pub(crate) fn chain(&self) -> &Arc<Chain> {

@@ -1,8 +1,10 @@
 //! Finishing what a crash or a time-out left open: read the outcome from the chain, or send the same bytes again.
 
 use crate::broadcast::{Refusal, Sent, broadcast};
+use crate::carry::depart;
 use crate::chain::{Chain, Stamp, json_number};
 use crate::finality::Standing;
+use crate::lane::Lane;
 use crate::lanes::Roster;
 use crate::order::Order;
 use crate::prove::{Expected, conclude, conclude_without};
@@ -10,8 +12,11 @@ use crate::receipt::{Place, Receipt};
 use crate::rpc::{Call, CallError, missing, read};
 use alloy::primitives::{B256, Bytes, U64};
 use async_trait::async_trait;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use tollway_core::{
-    ClaimKey, ClaimRow, Durable, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settled, Settler, Slot, Ticket,
+    ClaimKey, ClaimRow, Durable, ErrorCode, Fault, LedgerHandle, OpenSlot, Outcome, Rejected, Settled, Settler, Slot,
+    Ticket,
 };
 
 /// Most blocks searched for a use of a nonce, and the least.
@@ -25,6 +30,17 @@ const MOST_SLOTS: usize = 4096;
 struct Open<'a> {
     row: &'a ClaimRow,
     expect: Expected,
+    /// The attempts that carry it, oldest first. Another's receipt says nothing of it.
+    hashes: Vec<B256>,
+}
+
+/// What is to be said of a claim.
+enum Verdict {
+    Ended(Outcome),
+    /// Another transaction took the slot, and nothing happened in it to the payment, which is as good as it was.
+    Stranded,
+    /// Nobody knows yet.
+    Open,
 }
 
 /// What the chain says of a slot, all as of one block.
@@ -50,50 +66,73 @@ impl Settler for Roster {
             .iter()
             .filter_map(|row| {
                 let expect = serde_json::from_value(row.claim.expect.clone()).ok()?;
-                Some(Open { row, expect })
+                let hashes = open.carrying(&row.claim.key).filter_map(|attempt| attempt.tx().hash.parse().ok());
+                Some(Open { row, expect, hashes: hashes.collect() })
             })
             .collect();
         let (mut outcomes, claims) = self.look_back(claims).await?;
         if claims.is_empty() {
             return Ok(outcomes);
         }
-        let hashes: Vec<B256> = open.attempts.iter().filter_map(|attempt| attempt.tx().hash.parse().ok()).collect();
 
-        let view = chain.view(slot, sequence, &hashes, &claims).await?;
-        let mut undecided = Vec::new();
+        let view = chain.view(slot, sequence, &claims).await?;
+        let (mut undecided, mut released, mut stranded) = (Vec::new(), Vec::new(), Vec::new());
         for (claim, used) in claims.iter().zip(&view.used) {
             match chain.judge(&view, claim, *used).await {
-                Ok(Some(Outcome::Released(_))) if later(ledger, slot, &claim.row.claim.key).await? => {}
-                Ok(Some(Outcome::Settled(settled))) => {
+                Ok(Verdict::Ended(Outcome::Settled(settled))) => {
                     outcomes.extend(chain.stands(claim, settled, view.receipt.as_ref()).await);
                 }
-                Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
-                Ok(None) => undecided.push(claim),
+                Ok(Verdict::Ended(Outcome::Released(rejected))) => released.push((claim, rejected)),
+                Ok(Verdict::Ended(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
+                Ok(Verdict::Stranded) => stranded.push(claim),
+                Ok(Verdict::Open) => undecided.push(claim),
                 Err(error) => return Err(chain.rpc.fault("reading an open settlement", error)),
             }
+        }
+        if !released.is_empty() || !stranded.is_empty() {
+            // One at a time: whoever asks at the same moment sees what was signed here.
+            let _moving = self.moving.lock().await;
+            let elsewhere = later(ledger, slot).await?;
+            let here = |claim: &Open<'_>| !elsewhere.contains(&claim.row.claim.key);
+            let released = released.into_iter().filter(|(claim, _)| here(claim));
+            outcomes.extend(released.map(|(claim, why)| (claim.row.ticket(), Outcome::Released(why))));
+            stranded.retain(|claim| here(claim));
+            outcomes.extend(self.move_on(open, &stranded, ledger).await);
         }
         if undecided.is_empty() || view.taken || view.receipt.is_some() {
             return Ok(outcomes);
         }
-        let tickets: Vec<Ticket> = undecided.iter().map(|claim| claim.row.ticket()).collect();
+        let carries = |attempt: &&Durable| undecided.iter().any(|claim| claim.is_in(attempt));
+        let Some(newest) = open.attempts.iter().rev().find(carries) else { return Ok(outcomes) };
+        let tickets: Vec<Ticket> =
+            undecided.iter().filter(|claim| claim.is_in(newest)).map(|claim| claim.row.ticket()).collect();
         let Some(raised) = self.send_again(newest, &tickets, ledger).await else { return Ok(outcomes) };
         // A chain that mines at once has it by now. On others the next round sees it.
-        let hashes = [hashes, raised].concat();
-        let again =
-            chain.receipts(&hashes).await.map_err(|error| chain.rpc.fault("reading an open settlement", error))?;
-        if let Some(receipt) = again {
-            for claim in undecided {
-                let since = chain.since(&view.stamp, claim);
-                match conclude(&chain.rpc, &claim.expect, &receipt, since).await {
-                    Ok(Some(Outcome::Settled(settled))) => {
-                        outcomes.extend(chain.stands(claim, settled, Some(&receipt)).await);
-                    }
-                    Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
-                    Ok(None) | Err(_) => {}
+        for claim in undecided.iter_mut().filter(|claim| claim.is_in(newest)) {
+            let hashes = claim.hashes.iter().chain(&raised).copied();
+            let again = chain.receipts(hashes).await;
+            let again = again.map_err(|error| chain.rpc.fault("reading an open settlement", error))?;
+            let Some(receipt) = again else { continue };
+            match conclude(&chain.rpc, &claim.expect, &receipt, chain.since(&view.stamp, claim)).await {
+                Ok(Some(Outcome::Settled(settled))) => {
+                    outcomes.extend(chain.stands(claim, settled, Some(&receipt)).await);
                 }
+                Ok(Some(outcome)) => outcomes.push((claim.row.ticket(), outcome)),
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(outcomes)
+    }
+}
+
+impl Open<'_> {
+    /// Whether an attempt carries it.
+    fn is_in(&self, attempt: &Durable) -> bool {
+        attempt.tx().hash.parse().is_ok_and(|hash| self.hashes.contains(&hash))
+    }
+
+    fn released(&self, code: ErrorCode, why: &str) -> Outcome {
+        Outcome::Released(Rejected::new(code).because(why).payer(self.expect.from().to_checksum(None)))
     }
 }
 
@@ -124,6 +163,54 @@ impl Roster {
             }
         }
         Ok((ended, left))
+    }
+
+    /// Signs payments for the next slot whose own was taken by another transaction, each in the company it was signed in.
+    /// Answers those for which nobody here can sign.
+    async fn move_on(&self, open: &OpenSlot, stranded: &[&Open<'_>], ledger: &LedgerHandle) -> Vec<(Ticket, Outcome)> {
+        let (chain, mut outcomes) = (self.chain(), Vec::new());
+        for attempt in &open.attempts {
+            let slot = &attempt.tx().slot;
+            let newest =
+                |claim: &&&Open<'_>| claim.hashes.last().is_some_and(|hash| attempt.tx().hash.parse() == Ok(*hash));
+            let claims: Vec<&&Open<'_>> = stranded.iter().filter(newest).collect();
+            if claims.is_empty() {
+                continue;
+            }
+            let lane = slot.signer.parse().ok().and_then(|signer| self.known(signer));
+            let (Some(lane), Some(order)) = (lane, Order::of(chain, attempt, claims.len())) else {
+                let why = "another transaction of the signer took the slot, so this one can never be mined";
+                outcomes.extend(
+                    claims.iter().map(|claim| (claim.row.ticket(), claim.released(claim.expect.failed_code(), why))),
+                );
+                continue;
+            };
+            let tickets = claims.iter().map(|claim| claim.row.ticket()).collect();
+            match self.sign_again(&lane, order, tickets, ledger).await {
+                Ok(()) => {
+                    tracing::warn!(network = %chain.name(), before = %attempt.tx().hash, "payments whose slot was taken were signed for another")
+                }
+                // The next round tries again.
+                Err(why) => {
+                    tracing::warn!(network = %chain.name(), before = %attempt.tx().hash, %why, "payments whose slot was taken could not be signed for another")
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn sign_again(
+        &self,
+        lane: &Arc<Lane>,
+        order: Order,
+        tickets: Vec<Ticket>,
+        ledger: &LedgerHandle,
+    ) -> Result<(), Fault> {
+        let chain = self.chain();
+        let quote = chain.fees.quote(&chain.rpc, chain.blocks.block_time()).await?;
+        let order = Order::new(chain, (order.to, order.data), order.gas, quote, tickets.len())?;
+        // Nobody waits for it but the next round.
+        depart(lane, order, ledger, tickets, lane.announce()).await.map(drop)
     }
 
     /// Sends the same bytes again; where their fee became too low and the signer is one of ours, the same call at a
@@ -163,18 +250,18 @@ impl Roster {
     }
 }
 
-/// Whether a claim is also in a later slot of the signer. A payment that a node refused in one slot was signed for
+/// The claims that are in a later slot of the signer, too. A payment that a node refused in one slot was signed for
 /// another, and what did not happen in the first says nothing about the second. The last slot speaks for all, since a
 /// chain that is past it is past the others.
-async fn later(ledger: &LedgerHandle, slot: &Slot, key: &ClaimKey) -> Result<bool, Fault> {
-    let open = ledger.open(MOST_SLOTS).await?;
-    let others = open.iter().filter(|other| other.claims.iter().any(|row| row.claim.key == *key));
-    let mut slots = others.flat_map(|other| &other.attempts).map(|attempt| &attempt.tx().slot);
-    Ok(slots.any(|other| (&other.signer, other.sequence) > (&slot.signer, slot.sequence)))
+async fn later(ledger: &LedgerHandle, slot: &Slot) -> Result<HashSet<ClaimKey>, Fault> {
+    let is_later = |other: &Slot| (&other.signer, other.sequence) > (&slot.signer, slot.sequence);
+    let open = ledger.open(MOST_SLOTS).await?.into_iter();
+    let others = open.filter(|other| other.attempts.iter().any(|attempt| is_later(&attempt.tx().slot)));
+    Ok(others.flat_map(|other| other.claims).map(|row| row.claim.key).collect())
 }
 
 impl Chain {
-    async fn view(&self, slot: &Slot, sequence: u64, hashes: &[B256], claims: &[Open<'_>]) -> Result<View, Fault> {
+    async fn view(&self, slot: &Slot, sequence: u64, claims: &[Open<'_>]) -> Result<View, Fault> {
         let asked = async {
             let stamp = self.stamp().await?;
             // All at one block: only together do a slot that is taken and a nonce that is unused prove anything.
@@ -189,7 +276,7 @@ impl Chain {
             for claim in claims {
                 used.push(claim.expect.is_used(&read::<Bytes>(&next()?)?));
             }
-            let receipt = self.receipts(hashes).await?;
+            let receipt = self.receipts(claims.iter().flat_map(|claim| &claim.hashes).copied()).await?;
             Ok::<_, CallError>((id, View { stamp, taken: count.to::<u64>() > sequence, receipt, used }))
         };
         let (id, view) = asked.await.map_err(|error| self.rpc.fault("reading an open settlement", error))?;
@@ -201,7 +288,8 @@ impl Chain {
     }
 
     /// The receipt of whichever of these transactions was mined.
-    async fn receipts(&self, hashes: &[B256]) -> Result<Option<Receipt>, CallError> {
+    async fn receipts(&self, hashes: impl IntoIterator<Item = B256>) -> Result<Option<Receipt>, CallError> {
+        let hashes: BTreeSet<B256> = hashes.into_iter().collect();
         let calls: Vec<Call> = hashes.iter().map(|hash| Call::new("eth_getTransactionReceipt", &[hash])).collect();
         for answer in self.rpc.batch(&calls).await? {
             if let Some(receipt) = read(&answer?)? {
@@ -243,29 +331,22 @@ impl Chain {
 
     async fn place_of(&self, settled: &Settled) -> Option<Place> {
         let hash: B256 = settled.transaction.parse().ok()?;
-        self.receipts(&[hash]).await.ok()??.place()
+        self.receipts([hash]).await.ok()??.place()
     }
 
-    async fn judge(&self, view: &View, claim: &Open<'_>, used: bool) -> Result<Option<Outcome>, CallError> {
+    async fn judge(&self, view: &View, claim: &Open<'_>, used: bool) -> Result<Verdict, CallError> {
         let (expect, since) = (&claim.expect, self.since(&view.stamp, claim));
-        if let Some(receipt) = &view.receipt {
-            return conclude(&self.rpc, expect, receipt, since).await;
-        }
-        if used {
-            return conclude_without(&self.rpc, expect, since).await;
-        }
-        let released = |code, why: &str| {
-            let rejected = Rejected::new(code).because(why).payer(expect.from().to_checksum(None));
-            Ok(Some(Outcome::Released(rejected)))
+        let own = view.receipt.as_ref().filter(|receipt| claim.hashes.contains(&receipt.transaction_hash));
+        let concluded = match own {
+            Some(receipt) => conclude(&self.rpc, expect, receipt, since).await?,
+            None if used => conclude_without(&self.rpc, expect, since).await?,
+            None => match expect.ended(view.stamp.timestamp.to()) {
+                Some(code) => Some(claim.released(code, "the authorization ended before it was mined")),
+                None if view.taken => return Ok(Verdict::Stranded),
+                None => None,
+            },
         };
-        if view.taken {
-            let why = "another transaction of the signer took the slot, so this one can never be mined";
-            return released(expect.failed_code(), why);
-        }
-        if let Some(code) = expect.ended(view.stamp.timestamp.to()) {
-            return released(code, "the authorization ended before it was mined");
-        }
-        Ok(None)
+        Ok(concluded.map_or(Verdict::Open, Verdict::Ended))
     }
 
     /// A block before the authorization was signed, as far as times between blocks tell.

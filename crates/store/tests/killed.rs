@@ -88,11 +88,12 @@ impl Running {
     }
 }
 
-/// The signer, once nobody alive holds it.
+/// The signer, once nobody alive holds it. A process that stands still in the middle of a transaction is in the way until
+/// the database ends that.
 async fn hold(ledger: &dyn Ledger) -> u64 {
     let begun = Instant::now();
     loop {
-        if let Hold::Ours { epoch } = ledger.hold(&network(), "signer").await.unwrap() {
+        if let Ok(Hold::Ours { epoch }) = ledger.hold(&network(), "signer").await {
             return epoch;
         }
         assert!(begun.elapsed() < LEASE * 20, "the signer does not move on");

@@ -127,7 +127,8 @@ fn durable(found: Found<SignedTx>) -> Found {
 }
 
 fn durable_slot(slot: OpenSlot<SignedTx>) -> OpenSlot {
-    OpenSlot { attempts: slot.attempts.into_iter().map(|tx| Durable { tx }).collect(), claims: slot.claims }
+    let OpenSlot { attempts, claims, carried } = slot;
+    OpenSlot { attempts: attempts.into_iter().map(|tx| Durable { tx }).collect(), claims, carried }
 }
 
 /// What a scheme is given to settle with.

@@ -1,6 +1,6 @@
 //! [`Slot`], [`SignedTx`] and [`Durable`]: what was signed, and the proof that it is written down.
 
-use crate::{ClaimRow, NetworkId};
+use crate::{ClaimKey, ClaimRow, NetworkId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -72,19 +72,70 @@ impl Durable {
     }
 }
 
-/// A slot with its attempts (fee bumps of one another) and the claims they carry.
+/// A slot with its attempts and the claims they carry.
+///
+/// Attempts are fee bumps of one another as a rule. After a crash a slot may hold others: of a process that signed for a
+/// place in the order which its successor, asking the chain, found free. Only one of them can ever be mined, and what it
+/// did says nothing of the claims that others carry.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenSlot<T = Durable> {
     /// Every transaction signed for the slot, oldest first.
     pub attempts: Vec<T>,
-    /// The claims waiting for it.
+    /// The claims waiting for it, each once.
     pub claims: Vec<ClaimRow>,
+    /// What each attempt carries.
+    pub(super) carried: Vec<Vec<ClaimKey>>,
 }
 
 impl<T> OpenSlot<T> {
-    /// A slot as read from a store.
-    pub fn new(attempts: Vec<T>, claims: Vec<ClaimRow>) -> Self {
-        Self { attempts, claims }
+    /// A slot with nothing in it.
+    pub fn empty() -> Self {
+        Self { attempts: Vec::new(), claims: Vec::new(), carried: Vec::new() }
+    }
+
+    /// Adds the next attempt and the claims it carries.
+    pub fn push(&mut self, attempt: T, carries: impl IntoIterator<Item = ClaimRow>) {
+        let mut keys = Vec::new();
+        for row in carries {
+            keys.push(row.claim.key.clone());
+            if !self.claims.iter().any(|known| known.claim.key == row.claim.key) {
+                self.claims.push(row);
+            }
+        }
+        self.attempts.push(attempt);
+        self.carried.push(keys);
+    }
+
+    /// The attempts that carry a claim, oldest first.
+    pub fn carrying<'a>(&'a self, key: &'a ClaimKey) -> impl DoubleEndedIterator<Item = &'a T> {
+        self.attempts.iter().zip(&self.carried).filter(|(_, carried)| carried.contains(key)).map(|(attempt, _)| attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountId, Amount, Caller, Claim, ClaimRow, PaymentPayload, PaymentRequirements, Scope};
+
+    fn row(name: &str) -> ClaimRow {
+        let network: NetworkId = "fake:1".parse().unwrap();
+        let claim = Claim::new(ClaimKey::new(&network, "m", &[name]), AccountId::new(network.clone(), "alice"));
+        let offer = PaymentRequirements::new("exact", network, Amount::from(1), "coin", "payee");
+        let raw = PaymentPayload::new(offer.clone(), serde_json::json!({}));
+        ClaimRow::new(Scope::Facilitator, claim, raw, offer, Caller::new("mine"))
+    }
+
+    #[test]
+    fn claims_are_listed_once_and_found_in_their_own_attempts_only() {
+        let (a, b) = (row("a"), row("b"));
+        let mut slot = OpenSlot::empty();
+        slot.push("first", [a.clone()]);
+        slot.push("bumped", [a.clone()]);
+        slot.push("foreign", [b.clone()]);
+        assert_eq!(slot.claims, [a.clone(), b.clone()]);
+        assert_eq!(slot.carrying(&a.claim.key).collect::<Vec<_>>(), [&"first", &"bumped"]);
+        assert_eq!(slot.carrying(&b.claim.key).collect::<Vec<_>>(), [&"foreign"]);
+        assert_eq!(slot.carrying(&row("c").claim.key).next(), None);
     }
 }

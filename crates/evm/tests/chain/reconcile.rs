@@ -118,16 +118,54 @@ async fn an_authorization_that_ended_is_released_and_not_sent() {
     assert_eq!(world.devnet.calls().of("eth_sendRawTransaction"), 0);
 }
 
+/// Somebody else's transaction has the nonce, so the bytes are worthless; the payment is as good as it was.
 #[tokio::test(start_paused = true)]
-async fn a_slot_that_is_taken_releases_its_claim() {
+async fn a_payment_whose_slot_is_taken_is_signed_for_another() {
     let world = Arc::new(World::new());
     crash(&world, &Pay::new(1)).await;
     let nothing = TransactionRequest::default().to(FACILITATOR.address);
     let _ = world.devnet.provider_of(&FACILITATOR).send_transaction(nothing).await.unwrap();
     let world = world.restarted();
-    assert_eq!(one_released(&world.reconcile().await), "invalid_exact_evm_transaction_failed");
-    // And the payment may be presented again.
-    settled(world.settle(&Pay::new(1)).await);
+    assert!(world.reconcile().await.is_empty(), "signed again");
+    let outcomes = world.reconcile().await;
+    assert_eq!(one_settled(&outcomes), world.ledger.signed().last().unwrap().hash);
+    assert_eq!(world.ledger.nonces(), [0, 1]);
+    assert_eq!(world.earned(), U256::from(1000));
+}
+
+/// A process dies between writing and sending. The next asks the chain for the nonce, gets the same, and pays another
+/// payment of the same amount with it before it has looked into the books. What it did is not taken for the first's.
+#[tokio::test(start_paused = true)]
+async fn a_successor_at_the_same_nonce_is_not_taken_for_the_payment() {
+    for together in [1, 2] {
+        let world = Arc::new(World::manual());
+        // With something unmined, payments wait for company.
+        let first = world.settling(&Pay::new(8));
+        world.waiting(1).await;
+        world.ledger.trouble(Trouble::Crash);
+        let dying: Vec<_> = (1..=together).map(|number| world.settling(&Pay::new(number))).collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        dying.iter().for_each(tokio::task::JoinHandle::abort);
+        assert_eq!((world.ledger.nonces(), world.devnet.waiting().len()), (vec![0, 1], 1), "written and not sent");
+
+        let world = Arc::new(world.restarted());
+        let successor = world.settling(&Pay::new(9));
+        world.waiting(2).await;
+        world.devnet.mine();
+        settled(successor.await.unwrap());
+        settled(first.await.unwrap());
+        assert_eq!(world.ledger.nonces(), [0, 1, 1], "one nonce, twice");
+
+        for _ in 0..4 {
+            for outcome in world.reconcile().await {
+                assert!(matches!(outcome, Outcome::Settled(_)), "{outcome:?}");
+            }
+            world.devnet.mine();
+        }
+        assert!(world.handle().open(10).await.unwrap().is_empty());
+        assert_eq!(world.ledger.nonces(), [0, 1, 1, 2], "and signed once more, all together");
+        assert_eq!(world.earned(), U256::from(1000) * U256::from(2 + together));
+    }
 }
 
 /// The node refused the payment in one slot, and it was signed for the next before the process died. What did not

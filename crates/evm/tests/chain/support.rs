@@ -405,10 +405,11 @@ impl Ledger for Books {
             if claims.is_empty() {
                 continue;
             }
-            match slots.iter_mut().find(|slot| slot.attempts[0].slot == tx.slot) {
-                Some(slot) => slot.attempts.push(tx.clone()),
-                None => slots.push(OpenSlot::new(vec![tx.clone()], claims)),
-            }
+            let index = slots.iter().position(|slot| slot.attempts[0].slot == tx.slot).unwrap_or_else(|| {
+                slots.push(OpenSlot::empty());
+                slots.len() - 1
+            });
+            slots[index].push(tx.clone(), claims);
         }
         Ok(slots)
     }

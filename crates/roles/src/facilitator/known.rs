@@ -51,35 +51,31 @@ impl Engine {
         }
     }
 
-    /// Looks at the chain again for a claim whose outcome is unknown. Never sends anything but identical bytes.
-    async fn look_again(&self, row: &ClaimRow, transaction: String) -> Result<Outcome> {
+    /// Looks at the chain again for a claim whose outcome is unknown.
+    async fn look_again(&self, row: &ClaimRow, before: String) -> Result<Outcome> {
         let key = &row.claim.key;
-        let ours = self.ledger.find(key).await?.and_then(|found| found.slot);
-        let transaction = match &ours {
-            Some(slot) => slot.attempts.last().map_or(transaction, |attempt| attempt.tx().hash.clone()),
-            None => transaction,
-        };
-        if let Some(slot) = &ours {
-            let found = self.look_at(slot).await.unwrap_or_else(|why| {
+        if let Some(slot) = self.ledger.find(key).await?.and_then(|found| found.slot) {
+            let found = self.look_at(&slot).await.unwrap_or_else(|why| {
                 tracing::warn!(%key, %why, "a pending settlement could not be looked at");
                 Vec::new()
             });
             let (told, others): (Vec<_>, _) = found.into_iter().partition(|(ticket, _)| ticket.key == *key);
-            self.note(slot, others).await?;
+            self.note(&slot, others).await?;
             if let Some((_, outcome)) = told.into_iter().next() {
                 self.ledger.resolve(&[(row.ticket(), outcome.clone())]).await?;
                 return Ok(outcome);
             }
         }
-        let pending = Outcome::Pending { transaction };
-        self.ledger.resolve(&[(row.ticket(), pending.clone())]).await?;
-        match &pending {
-            Outcome::Pending { transaction } if transaction.is_empty() => {
-                Err(Fault::new(FaultKind::Unreachable, "the settlement has not been signed yet; ask again")
-                    .maybe_sent()
-                    .into())
-            }
-            _ => Ok(pending),
+        // Read again, since looking may have signed it anew.
+        let slot = self.ledger.find(key).await?.and_then(|found| found.slot);
+        let newest = slot.as_ref().and_then(|slot| slot.carrying(key).last().map(|attempt| attempt.tx().hash.clone()));
+        let transaction = newest.unwrap_or(before);
+        self.ledger.resolve(&[(row.ticket(), Outcome::Pending { transaction: transaction.clone() })]).await?;
+        match transaction.is_empty() {
+            true => Err(Fault::new(FaultKind::Unreachable, "the settlement has not been signed yet; ask again")
+                .maybe_sent()
+                .into()),
+            false => Ok(Outcome::Pending { transaction }),
         }
     }
 }

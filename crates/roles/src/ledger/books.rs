@@ -269,34 +269,32 @@ impl Books {
         let same =
             |tx: &SignedTx| tx.hash == ours.hash || place(&ours.slot).is_some() && place(&tx.slot) == place(&ours.slot);
         let attempts: Vec<_> = self.attempts.values().filter(|attempt| same(&attempt.tx)).collect();
-        let mut keys: Vec<_> = attempts.iter().flat_map(|attempt| &attempt.claims).collect();
-        keys.sort();
-        keys.dedup();
-        let rows = keys.iter().filter_map(|key| self.claims.get(&(Scope::Facilitator, (*key).clone())));
-        let rows = rows.map(|entry| entry.row.clone()).collect();
-        Some(OpenSlot::new(attempts.iter().map(|attempt| attempt.tx.clone()).collect(), rows))
+        let mut slot = OpenSlot::empty();
+        attempts.into_iter().for_each(|attempt| self.add(&mut slot, attempt));
+        Some(slot)
+    }
+
+    /// Adds an attempt to its slot, with the claims that wait for it.
+    fn add(&self, slot: &mut OpenSlot<SignedTx>, attempt: &Attempt) {
+        let rows = attempt.claims.iter().filter_map(|key| self.claims.get(&(Scope::Facilitator, key.clone())));
+        slot.push(attempt.tx.clone(), rows.map(|entry| entry.row.clone()));
     }
 
     pub(super) fn open(&self, limit: usize) -> Vec<OpenSlot<SignedTx>> {
         let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
         let mut known: HashMap<_, usize> = HashMap::new();
         for attempt in self.attempts.values() {
-            let rows = attempt.claims.iter().filter_map(|key| self.claims.get(&(Scope::Facilitator, key.clone())));
-            let rows = rows.map(|entry| entry.row.clone());
             // Two transactions without a sequence are never attempts at the same slot.
             let place = place(&attempt.tx.slot);
             match place.as_ref().and_then(|place| known.get(place)) {
-                Some(&index) => {
-                    slots[index].attempts.push(attempt.tx.clone());
-                    let known = |row: &ClaimRow| slots[index].claims.iter().any(|old| old.claim.key == row.claim.key);
-                    let new: Vec<_> = rows.filter(|row| !known(row)).collect();
-                    slots[index].claims.extend(new);
-                }
+                Some(&index) => self.add(&mut slots[index], attempt),
                 None if slots.len() < limit => {
                     if let Some(place) = place {
                         known.insert(place, slots.len());
                     }
-                    slots.push(OpenSlot::new(vec![attempt.tx.clone()], rows.collect()));
+                    let mut slot = OpenSlot::empty();
+                    self.add(&mut slot, attempt);
+                    slots.push(slot);
                 }
                 None => {}
             }

@@ -2,7 +2,7 @@
 //! members this version does not know survive.
 
 use crate::trouble::damaged;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tollway_core::{ClaimRow, ClaimState, Fault, FaultKind, OpenSlot, Outcome, SignedTx};
 
 /// The columns of a claim, in this order, for every query that reads one.
@@ -92,27 +92,22 @@ pub(crate) fn slots(
     carried: Vec<(i64, Vec<u8>)>,
     claims: Vec<ClaimColumns>,
 ) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
-    let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut slot_of: HashMap<i64, usize> = HashMap::new();
-    for (number, slot, record, bytes) in attempts {
-        let index = *places.entry(slot).or_insert(slots.len());
-        if index == slots.len() {
-            slots.push(OpenSlot::new(Vec::new(), Vec::new()));
-        }
-        slots[index].attempts.push(read_tx(&record, bytes)?);
-        slot_of.insert(number, index);
-    }
     let mut rows = HashMap::with_capacity(claims.len());
     for columns in claims {
         rows.insert(columns.0.clone(), Entry::read(columns)?.row);
     }
-    let mut known = HashSet::new();
+    let mut carries: HashMap<i64, Vec<ClaimRow>> = HashMap::new();
     for (attempt, claim) in carried {
-        let (Some(&index), Some(row)) = (slot_of.get(&attempt), rows.get(&claim)) else { continue };
-        if known.insert((index, claim)) {
-            slots[index].claims.push(row.clone());
+        carries.entry(attempt).or_default().extend(rows.get(&claim).cloned());
+    }
+    let mut slots: Vec<OpenSlot<SignedTx>> = Vec::new();
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    for (number, slot, record, bytes) in attempts {
+        let index = *places.entry(slot).or_insert(slots.len());
+        if index == slots.len() {
+            slots.push(OpenSlot::empty());
         }
+        slots[index].push(read_tx(&record, bytes)?, carries.remove(&number).unwrap_or_default());
     }
     Ok(slots)
 }

@@ -30,13 +30,14 @@ const LONGEST: Duration = Duration::from_secs(900);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Limits the database keeps by itself, in milliseconds: a statement, a wait for a lock, a transaction nobody goes on with.
+/// The last is the shortest: what a process that stands still has locked is free before anybody gives up waiting for it.
 struct Limits {
     statement: u32,
     lock: u32,
     idle: u32,
 }
 
-const LIMITS: Limits = Limits { statement: 5_000, lock: 3_000, idle: 10_000 };
+const LIMITS: Limits = Limits { statement: 6_000, lock: 5_000, idle: 3_000 };
 /// Tables may be large, and another process may be at it.
 const WHILE_MIGRATING: Limits = Limits { statement: 600_000, lock: 60_000, idle: 60_000 };
 
@@ -174,8 +175,8 @@ mod tests {
         let database = opened(&url).await.unwrap();
         let mut own = database.connect().await.unwrap();
         for (setting, value) in [
-            ("statement_timeout", "5s"),
-            ("lock_timeout", "3s"),
+            ("statement_timeout", "6s"),
+            ("lock_timeout", "5s"),
             ("synchronous_commit", "on"),
             ("default_transaction_isolation", "read committed"),
         ] {
@@ -210,5 +211,19 @@ mod tests {
         query(newer).execute(&database.pool).await.unwrap();
         let why = opened(&url).await.unwrap_err();
         assert!(why.contains("was written by a newer Tollway: it has migration 99"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_schema_of_its_own_holds_the_tables() {
+        let Some(cluster) = postgres::shared() else { return };
+        let url = cluster.database();
+        let name = url.split(['/', '?']).nth(3).unwrap();
+        cluster.ask(name, "CREATE SCHEMA tollway").unwrap();
+        opened(&format!("{url}&options=-csearch_path%3Dtollway")).await.unwrap();
+        let elsewhere =
+            "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('tollway', 'pg_catalog', 'information_schema')";
+        assert_eq!(cluster.ask(name, elsewhere).unwrap(), "0");
+        let ours = "SELECT count(*) FROM pg_tables WHERE schemaname = 'tollway'";
+        assert_ne!(cluster.ask(name, ours).unwrap(), "0");
     }
 }

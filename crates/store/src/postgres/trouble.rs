@@ -67,11 +67,9 @@ pub(crate) fn trouble(why: &sqlx::Error) -> (Trouble, bool) {
         }
         "3D000" => of_all(FaultKind::Configuration, "create the database, or name another in its URL"),
         _ => match code.get(..2).unwrap_or_default() {
-            // Connection, resources, intervention by its operator, its system.
-            "08" | "53" | "57" | "58" => of_all(FaultKind::Unreachable, "see that it runs and can be reached"),
+            // Connection, a transaction that was ended, resources, intervention by its operator, its system.
+            "08" | "25" | "53" | "57" | "58" => of_all(FaultKind::Unreachable, "see that it runs and can be reached"),
             "28" => of_all(FaultKind::Configuration, "see to the user and the password in its URL"),
-            // Ended under our hands, by a limit on transactions or by a connection that broke.
-            "25" => of_all(FaultKind::Timeout, "ask again"),
             "XX" => of_all(FaultKind::Internal, "it is damaged: restore a backup"),
             _ => (Trouble::internal(format!("the PostgreSQL database refused a row: {}", said(why))), false),
         },

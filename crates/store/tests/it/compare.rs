@@ -122,6 +122,10 @@ impl Tickets {
     fn slot(&mut self, memory: &OpenSlot<SignedTx>, store: &OpenSlot<SignedTx>) {
         assert_eq!(memory.attempts, store.attempts);
         self.rows(&memory.claims, &store.claims);
+        for row in &memory.claims {
+            let key = &row.claim.key;
+            assert!(memory.carrying(key).eq(store.carrying(key)), "{key}: {memory:?}\n{store:?}");
+        }
     }
 
     fn found(&mut self, memory: Option<Found<SignedTx>>, store: Option<Found<SignedTx>>) {

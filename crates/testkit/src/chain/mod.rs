@@ -216,10 +216,13 @@ impl Network for FakeChain {
 #[async_trait]
 impl Settler for FakeChain {
     async fn reconcile(&self, open: &OpenSlot, _: &LedgerHandle) -> Result<Vec<(Ticket, Outcome)>, Fault> {
-        let Some(attempt) = open.attempts.last() else { return Ok(Vec::new()) };
-        self.send(attempt)?;
-        let outcome = self.outcome(&attempt.tx().hash, false);
-        Ok(open.claims.iter().map(|row| (row.ticket(), outcome.clone())).collect())
+        let mut outcomes = Vec::new();
+        for row in &open.claims {
+            let Some(attempt) = open.carrying(&row.claim.key).last() else { continue };
+            self.send(attempt)?;
+            outcomes.push((row.ticket(), self.outcome(&attempt.tx().hash, false)));
+        }
+        Ok(outcomes)
     }
 }
 

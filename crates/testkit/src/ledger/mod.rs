@@ -43,6 +43,7 @@ pub async fn ledger_suite<F: Future<Output = Arc<dyn Ledger>>>(name: &str, make:
     open::batches(&make().await, &notes).await;
     open::slots(&make().await, &notes).await;
     open::takeover(&make().await, &notes).await;
+    open::carried(&make().await, &notes).await;
     open::limits(&make().await, &notes).await;
     open::one_scope_only(&make().await, &notes).await;
     open::fencing(&make().await, &notes).await;

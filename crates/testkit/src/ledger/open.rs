@@ -123,6 +123,24 @@ pub(super) async fn takeover(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     expect(ledger, notes, "open: takeover", "bumped by a newer holder", &slots).await;
 }
 
+/// A process that starts after a crash may sign for a place that its predecessor signed for and never sent: the slot then
+/// has attempts with claims of their own, and one says nothing of the other's.
+pub(super) async fn carried(ledger: &Arc<dyn Ledger>, notes: &Notes) {
+    for name in ["before", "after"] {
+        take(ledger, name, notes).await;
+    }
+    sign(ledger, &signed_tx("signer", Some(1), "tx-before"), &["before"], notes).await;
+    sign(ledger, &signed_tx("signer", Some(1), "tx-after"), &["after"], notes).await;
+    let found = open(ledger, notes).await;
+    let carrying = |name| found.first().map(|slot| hashes(slot, name)).unwrap_or_default();
+    let apart = carrying("before") == ["tx-before"] && carrying("after") == ["tx-after"];
+    notes.check("open: carried", apart, || format!("which attempt carries which claim must be known: {found:?}"));
+}
+
+fn hashes(slot: &OpenSlot<SignedTx>, name: &str) -> Vec<String> {
+    slot.carrying(&key(name)).map(|tx| tx.hash.clone()).collect()
+}
+
 /// At most `limit` slots, each whole.
 pub(super) async fn limits(ledger: &Arc<dyn Ledger>, notes: &Notes) {
     for sequence in 0..10 {

@@ -40,6 +40,7 @@ fn the_rule_that_is_broken_is_named() {
         (Defect::PendingIsFinished, "open: pending"),
         (Defect::LosesAttempts, "open: slots"),
         (Defect::SplitsTakeovers, "open: takeover"),
+        (Defect::MixesAttempts, "open: carried"),
         (Defect::LosesBytes, "open: faithful"),
         (Defect::NoFence, "epoch: fenced"),
         (Defect::FencesTooLate, "epoch: nothing written"),

@@ -51,6 +51,8 @@ pub(crate) enum Defect {
     MergesUnordered,
     /// Takes a new holder's attempt for another slot.
     SplitsTakeovers,
+    /// Takes every attempt at a slot for one of all its claims.
+    MixesAttempts,
     /// Ignores the limit.
     IgnoresLimit,
     /// Counts attempts where slots are to be counted.
@@ -82,7 +84,7 @@ pub(crate) enum Defect {
 }
 
 impl Defect {
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::TakesOldTickets,
         Self::SignsOldTickets,
         Self::OneTokenForMany,
@@ -110,6 +112,7 @@ impl Defect {
         Self::LosesAttempts,
         Self::MergesUnordered,
         Self::SplitsTakeovers,
+        Self::MixesAttempts,
         Self::IgnoresLimit,
         Self::LimitsAttempts,
         Self::LosesBytes,
@@ -324,19 +327,22 @@ impl Ledger for Store {
                     let epoch = self.is(Defect::SplitsTakeovers).then_some(slot.epoch);
                     (slot.network.clone(), slot.signer.clone(), slot.sequence, epoch)
                 };
-                match slots.iter_mut().find(|slot| ordered && place(&slot.attempts[0].slot) == place(&tx.slot)) {
-                    Some(slot) => {
-                        slot.attempts.push(tx.clone());
-                        slot.claims
-                            .extend(rows.into_iter().filter(|row| !slot.claims.contains(row)).collect::<Vec<_>>());
-                    }
-                    None => slots.push(OpenSlot::new(vec![tx.clone()], rows)),
-                }
+                let known = |slot: &OpenSlot<SignedTx>| ordered && place(&slot.attempts[0].slot) == place(&tx.slot);
+                let index = slots.iter().position(known).unwrap_or_else(|| {
+                    slots.push(OpenSlot::empty());
+                    slots.len() - 1
+                });
+                let before = if self.is(Defect::MixesAttempts) { slots[index].claims.clone() } else { Vec::new() };
+                slots[index].push(tx.clone(), rows.into_iter().chain(before));
             }
             if self.is(Defect::ListsUnsigned) {
                 let signed = |key: &ClaimKey| books.signed.iter().any(|(_, keys)| keys.contains(key));
                 let unsigned = books.rows.iter().filter(|((_, key), (_, outcome))| outcome.is_none() && !signed(key));
-                slots.extend(unsigned.map(|(_, (row, _))| OpenSlot::new(Vec::new(), vec![row.clone()])));
+                slots.extend(unsigned.map(|(_, (row, _))| {
+                    let mut slot = OpenSlot::empty();
+                    slot.claims.push(row.clone());
+                    slot
+                }));
             }
             slots.truncate(if self.is(Defect::IgnoresLimit) { usize::MAX } else { limit });
             slots
