@@ -1,5 +1,6 @@
 //! `browser`: sees to it that the page tests have a browser.
 
+use crate::packages;
 use std::process::Command;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -16,9 +17,7 @@ pub(crate) fn ensure() -> Result<(), String> {
         return Ok(());
     }
     println!("no browser yet: installing Chromium from the system's packages");
-    for args in [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]] {
-        let _ = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").status();
-    }
+    packages::install("chromium");
     match there_is_one() {
         true => Ok(()),
         false => {

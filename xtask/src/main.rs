@@ -4,6 +4,8 @@
 mod bench;
 mod browser;
 mod contracts;
+mod packages;
+mod postgres;
 mod source;
 mod test;
 mod tidy;
@@ -23,6 +25,7 @@ tasks:
   bench <name> [...]   benchmarks; `cargo xtask bench` lists them
   chaos [...]          kills facilitators under load and asks the chain whether every payment moved once
   browser              installs Chromium for the tests of pages, unless there is a browser
+  postgres             installs PostgreSQL for the tests of stores, unless there is one
   contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
             "lint" => test::lint(),
             "bench" => bench::run(rest),
             "browser" => browser::ensure(),
+            "postgres" => postgres::ensure(),
             "chaos" => bench::chaos(rest),
             "contracts" => contracts::run(rest),
             "help" | "--help" | "-h" => {

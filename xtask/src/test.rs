@@ -1,18 +1,23 @@
 //! `test` and `lint`: what CI runs, and nothing that needs more than Rust.
 
-use crate::{browser, cargo, cargo_output, cargo_with, tidy};
+use crate::{browser, cargo, cargo_output, cargo_with, postgres, tidy};
 
 /// Everything: fast checks first.
 pub(crate) fn test() -> Result<(), String> {
     tidy::run()?;
     lint()?;
+    // The tests that need what is missing say the same, and pass.
+    let mut without = Vec::new();
     if let Err(why) = browser::ensure() {
         println!("{why}\nNOT TESTED: pages in a browser. Their HTML is tested by a parser.");
-        // The test that needs one says the same, and passes.
-        return cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &[("TOLLWAY_NO_BROWSER", "1")]);
+        without.push(("TOLLWAY_NO_BROWSER", "1"));
+    }
+    if let Err(why) = postgres::ensure() {
+        println!("{why}\nNOT TESTED: stores in PostgreSQL.");
+        without.push(("TOLLWAY_NO_POSTGRES", "1"));
     }
     // Examples and benchmarks are compiled by clippy above; here they would only cost time.
-    cargo(&["test", "--workspace", "--all-features", "--quiet"])
+    cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &without)
 }
 
 /// rustfmt and clippy. A minimal toolchain has neither: then it says so and goes on.

@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("tollway-http", &["tollway-core", "tollway-roles"]),
     // Its clients and its prober speak HTTP; stores take it without.
     ("tollway-discovery", &["tollway-core", "tollway-roles", "tollway-http"]),
-    ("tollway-store", &["tollway-core", "tollway-discovery"]),
+    ("tollway-store", &["tollway-core", "tollway-siwx", "tollway-discovery"]),
     ("tollway-devnet", &[]),
     ("tollway-select", &["tollway-core"]),
     ("tollway-testkit", &["tollway-core", "tollway-roles", "tollway-siwx", "tollway-discovery"]),
@@ -38,7 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
     ("paying-client", &["tollway"]),
-    ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store"]),
+    ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store", "tollway-testkit"]),
 ];
 
 /// Everything core may be built from: the owner's packages and what they stand on.

@@ -24,6 +24,8 @@ A configuration file, TOML or JSON by its name's ending:
     kind = \"sqlite\"
     path = \"facilitator.db\"
 
+Several facilitators share the ledger `postgres` (docs/stores.md).
+
 Keys are references, env:NAME or file:PATH, and never the keys themselves.
 `tollway plugins` lists the networks, schemes and ledgers there are.";
 
@@ -62,6 +64,9 @@ pub(crate) async fn run(args: FacilitateArgs) -> Result<(), String> {
     };
     if let Some(ledger) = &args.ledger {
         config.ledger = Some(read_ledger(ledger)?);
+    }
+    if !cfg!(feature = "postgres") && config.ledger.as_ref().is_some_and(|ledger| ledger.kind == "postgres") {
+        return Err("this program was built without PostgreSQL; build it with --features postgres".to_owned());
     }
     let mut builder = LocalFacilitator::builder().config(config);
     if let (Some(network), Some(rpc)) = (&args.network, &args.rpc) {

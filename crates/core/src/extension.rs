@@ -60,7 +60,8 @@ pub struct Grant {
     pub account: Option<AccountId>,
     /// Headers to add to the answer.
     pub attach: Vec<(String, String)>,
-    /// What the extension wants to see again when the request has ended, such as what it took for it.
+    /// What the extension wants to see again when the request has ended, such as what it took for it. Without any it is
+    /// not told how the request ended.
     pub state: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -290,7 +291,8 @@ pub trait ServerExtension: Send + Sync {
         let _ = (paid, route, receipt, answer);
     }
 
-    /// A granted request ended; `served` says whether the handler answered below 400. Give back what a gate took.
+    /// A granted request ended whose grant has a `state`; `served` says whether the handler answered below 400. Give back
+    /// what a gate took. The grant's headers are gone.
     async fn finished(&self, grant: Grant, served: bool) {
         let _ = (grant, served);
     }

@@ -9,6 +9,10 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 
 /// Adds `private` to what the handler said, unless it is there.
 pub(crate) fn make_private(headers: &mut HeaderMap) {
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, PRIVATE);
+        return;
+    }
     let directives: Option<Vec<&str>> = headers.get_all(CACHE_CONTROL).iter().map(|v| v.to_str().ok()).collect();
     // Directives that are not text mean nothing to any cache.
     let said = directives.unwrap_or_default().join(", ");

@@ -2,8 +2,9 @@
 
 use crate::codes;
 use crate::origin::Origin;
+use crate::sessions::StoreConfig;
 use crate::token::SESSION_TOKEN;
-use crate::tokens::{KeptToken, MAX_TOKENS, MemoryTokens, TokenStore};
+use crate::tokens::{KeptToken, MAX_TOKENS, MemoryTokens, SharedTokens, TokenStore};
 use crate::wire::{self, Declaration, MAX_CHAINS, Proof, SIGN_IN_WITH_X};
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -40,7 +41,7 @@ const MAX_KEPT: usize = 64;
 pub struct SignInClient {
     host: Arc<dyn Host>,
     clock: Arc<dyn Clock>,
-    tokens: Box<dyn TokenStore>,
+    tokens: Arc<dyn TokenStore>,
     enabled: bool,
     wallets: Mutex<HashMap<NetworkId, Wallet>>,
     /// Which network an origin was paid on last.
@@ -73,7 +74,7 @@ impl SignInClient {
         Ok(Self {
             host: cx.host()?.clone(),
             clock: cx.clock,
-            tokens: Box::new(MemoryTokens::default()),
+            tokens: Arc::new(MemoryTokens::default()),
             enabled: true,
             wallets: Mutex::default(),
             paid: Mutex::default(),
@@ -82,7 +83,7 @@ impl SignInClient {
 
     /// Keeps tokens here.
     pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
-        self.tokens = Box::new(store);
+        self.tokens = Arc::new(store);
         self
     }
 
@@ -229,11 +230,13 @@ fn read_token(value: &str, now: u64) -> Option<KeptToken> {
 pub struct SignInClientConfig {
     /// Whether to sign in at all. A sign-in shows a server the wallet's address before anything is paid.
     pub enabled: bool,
+    /// Where session tokens are kept; in memory if left out.
+    pub store: Option<StoreConfig>,
 }
 
 impl Default for SignInClientConfig {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, store: None }
     }
 }
 
@@ -242,7 +245,12 @@ impl Build for SignInClient {
     const EXAMPLE: &'static str = r#"{ "enabled": true }"#;
 
     async fn build(config: SignInClientConfig, cx: BuildContext) -> Result<Self, String> {
-        Ok(Self { enabled: config.enabled, ..Self::new(cx)? })
+        let tokens = match config.store {
+            Some(store) => Some(store.open::<SharedTokens>("tokens", &cx).await?.into_inner()),
+            None => None,
+        };
+        let this = Self::new(cx)?;
+        Ok(Self { enabled: config.enabled, tokens: tokens.unwrap_or_else(|| this.tokens.clone()), ..this })
     }
 }
 

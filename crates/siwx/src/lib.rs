@@ -26,19 +26,20 @@ pub use store::{
     SharedSessions, Shown, Token,
 };
 pub use token::SESSION_TOKEN;
-pub use tokens::{KeptToken, MemoryTokens, TokenStore};
+pub use tokens::{KeptToken, MemoryTokens, SharedTokens, TokenStore};
 pub use wire::{Declaration, Proof, SIGN_IN_WITH_X, SupportedChain};
 
 use origin::Origin;
 use tollway_core::Plugin;
 
-/// The extension `sign-in-with-x` for servers (route key `session`) and clients, and sessions in memory.
+/// The extension `sign-in-with-x` for servers (route key `session`) and clients, and sessions and tokens in memory.
 pub const PLUGIN: Plugin =
     Plugin::new("tollway-siwx", "Sessions: sign in with a wallet, pay once, come back", |registrar| {
         registrar
             .server_extension::<Sessions>(SIGN_IN_WITH_X, "session")
             .client_extension::<SignInClient>(SIGN_IN_WITH_X)
-            .store::<MemorySessions, SharedSessions>("sessions/memory");
+            .store::<MemorySessions, SharedSessions>("sessions/memory")
+            .store::<MemoryTokens, SharedTokens>("tokens/memory");
     });
 
 tollway_core::register!(PLUGIN);

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::sessions::{ECHO, Inner};
 use crate::store::{Credit, Draw, Drawn, Entered, Entry, Left, Scope, Shown, Token};
 use crate::time;
-use crate::token::{SESSION_TOKEN, SessionToken};
+use crate::token::{Room, SESSION_TOKEN, SessionToken};
 use crate::wire::{self, Proof, SIGN_IN_WITH_X};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -90,23 +90,33 @@ impl RouteSessions {
         info
     }
 
+    /// Reads a token that is good for this route.
+    fn read(&self, text: &str, now: u64) -> Option<Read<'_>> {
+        let mut room = Room::new();
+        let token = SessionToken::open(&self.inner.keys, self.origin.as_str(), text, now, &mut room)?;
+        let scopes = match self.policy.is_sign_in_only() {
+            true => std::slice::from_ref(&self.policy.own_scope),
+            false => &self.policy.opened_by,
+        };
+        let scope = scopes.iter().find(|scope| scope.as_str() == token.scope)?;
+        let account = self.account(token.account)?;
+        Some(Read { id: token.id, issued_at: token.issued_at, account, scope })
+    }
+
+    /// An account from its text, mostly of a network that is known here.
+    fn account(&self, text: &str) -> Option<AccountId> {
+        let (network, address) = text.rsplit_once(':')?;
+        let known = self.networks.iter().find(|known| known.id().as_str() == network);
+        known.map_or_else(|| text.parse().ok(), |known| Some(AccountId::new(known.id().clone(), address)))
+    }
+
     /// Opens the route by the tokens a request carries.
     async fn by_token(&self, asking: &Asking<'_>, tokens: &str, now: u64) -> Result<Option<Grant>> {
         for text in tokens.split(',').take(MAX_TOKENS) {
-            let opened = SessionToken::open(&self.inner.keys, self.origin.as_str(), text.trim(), now);
-            let Some(token) = opened else { continue };
-            let scope = std::slice::from_ref(&token.scope);
-            let fits = match self.policy.is_sign_in_only() {
-                true => token.scope == self.policy.own_scope,
-                false => self.policy.opened_by.contains(&token.scope),
-            };
-            if !fits {
-                continue;
-            }
-            let accounts = std::slice::from_ref(&token.account);
-            let entry = Entry::new(now, accounts).with(Token::new(&token.id, token.issued_at));
-            if let Entered::In(drawn) = self.enter(asking, entry, scope).await? {
-                return Ok(Some(grant(drawn, &token.account)));
+            let Some(Read { id, issued_at, account, scope }) = self.read(text.trim(), now) else { continue };
+            let entry = Entry::new(now, std::slice::from_ref(&account)).with(Token::new(&id, issued_at));
+            if let Entered::In(drawn) = self.enter(asking, entry, std::slice::from_ref(scope)).await? {
+                return Ok(Some(grant(drawn, &account)));
             }
         }
         Ok(None)
@@ -132,13 +142,12 @@ impl RouteSessions {
         let entry = Entry::new(now, &accounts).showing(Shown::new(&proof.info.nonce, until));
         match self.enter(asking, entry, &self.policy.opened_by).await? {
             Entered::In(drawn) => {
-                let mut grant = grant(drawn, &accounts[0]);
-                let (scope, ends) = match grant.state.as_ref().and_then(|state| state.downcast_ref::<Drawn>()) {
-                    Some(drawn) => (&drawn.scope, drawn.ends),
-                    None => (&self.policy.own_scope, u64::MAX),
+                let (account, scope, ends) = match &drawn {
+                    Some(drawn) => (&drawn.account, &drawn.scope, drawn.ends),
+                    None => (&accounts[0], &self.policy.own_scope, u64::MAX),
                 };
-                let account = grant.account.as_ref().unwrap_or(&accounts[0]);
                 let token = self.token(account, scope, ends, now);
+                let mut grant = grant(drawn, &accounts[0]);
                 grant.attach.extend(token);
                 Ok(Some(grant))
             }
@@ -192,11 +201,19 @@ impl RouteSessions {
     }
 }
 
-/// The grant for what was drawn.
+/// A token that is good for a route.
+struct Read<'a> {
+    id: String,
+    issued_at: u64,
+    account: AccountId,
+    scope: &'a Scope,
+}
+
+/// The grant for what was drawn, which is kept if it may have to be given back.
 fn grant(drawn: Option<Drawn>, account: &AccountId) -> Grant {
     let mut grant = Grant::default();
     grant.account = Some(drawn.as_ref().map_or(account, |drawn| &drawn.account).clone());
-    grant.state = drawn.map(|drawn| Box::new(drawn) as _);
+    grant.state = drawn.filter(|drawn| drawn.taken != Left::Time).map(|drawn| Box::new(drawn) as _);
     grant
 }
 
@@ -235,7 +252,8 @@ impl ServerExtension for RouteSessions {
         let Some(proof) = request.credential(SIGN_IN_WITH_X).and_then(|text| Proof::decode(&text)) else {
             return Ok(Gate::Pass);
         };
-        match self.by_proof(asking, &proof, now).await {
+        // In a box of its own, so that those who come with a token carry less.
+        match Box::pin(self.by_proof(asking, &proof, now)).await {
             Ok(Some(grant)) => Ok(Gate::Grant(grant)),
             Ok(None) => Ok(Gate::Pass),
             // Nobody learns why: whoever cannot sign in is asked to pay.
@@ -276,8 +294,8 @@ impl ServerExtension for RouteSessions {
     }
 
     async fn finished(&self, grant: Grant, served: bool) {
-        let drawn = grant.state.and_then(|state| state.downcast::<Drawn>().ok()).filter(|_| !served);
-        let Some(drawn) = drawn.filter(|drawn| drawn.taken != Left::Time) else { return };
+        let drawn = grant.state.and_then(|state| state.downcast::<Drawn>().ok());
+        let Some(drawn) = drawn.filter(|_| !served) else { return };
         if let Err(why) = self.inner.store.give_back(&drawn).await {
             tracing::error!(id = %drawn.id, %why, "a call that was not served could not be given back");
         }

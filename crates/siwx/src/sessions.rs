@@ -6,7 +6,7 @@ use crate::nonce::{Nonces, SealedNonces};
 use crate::policy::{LONGEST_TOKEN, Policy};
 use crate::route::RouteSessions;
 use crate::store::{Entitlement, Left, Revocation, Scope, SessionStore, SharedSessions};
-use crate::token::SessionToken;
+use crate::token::{Room, SessionToken};
 use crate::wire::SIGN_IN_WITH_X;
 use crate::{MemorySessions, Origin, time};
 use async_trait::async_trait;
@@ -203,9 +203,13 @@ impl Sessions {
     /// The store cannot be reached.
     pub async fn revoke_token(&self, origin: &str, token: &str) -> Result<bool, Fault> {
         let (now, origin) = (self.now(), Origin::parse(origin));
-        let token = origin.and_then(|origin| SessionToken::open(&self.inner.keys, origin.as_str(), token, now));
-        let Some(token) = token else { return Ok(false) };
-        self.inner.store.revoke(&Revocation::new(&token.id, now, token.until), now).await?;
+        let revocation = origin.and_then(|origin| {
+            let mut room = Room::new();
+            let token = SessionToken::open(&self.inner.keys, origin.as_str(), token, now, &mut room)?;
+            Some(Revocation::new(&token.id, now, token.until))
+        });
+        let Some(revocation) = revocation else { return Ok(false) };
+        self.inner.store.revoke(&revocation, now).await?;
         Ok(true)
     }
 }
@@ -260,6 +264,20 @@ pub struct StoreConfig {
     pub section: Object,
 }
 
+impl StoreConfig {
+    /// Opens it: what is registered as `<what>/<kind>`.
+    pub(crate) async fn open<T: Clone + Send + Sync + 'static>(
+        self,
+        what: &str,
+        cx: &BuildContext,
+    ) -> Result<T, String> {
+        let name = format!("{what}/{}", self.kind);
+        let store = cx.host()?.store(&name, Value::Object(self.section)).await?.downcast::<T>();
+        let wrong = |_| format!("the store `{name}` is not registered as one of {what}");
+        store.map(|shared| (*shared).clone()).map_err(wrong)
+    }
+}
+
 impl fmt::Debug for StoreConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the values: a database's URL holds a password.
@@ -282,12 +300,8 @@ impl Build for Sessions {
             let seconds = time::duration(text).map_err(|why| format!("challenge: {why}"))?;
             builder = builder.challenge_seconds(seconds);
         }
-        if let Some(StoreConfig { kind, section }) = config.store {
-            let store = cx.host()?.store(&format!("sessions/{kind}"), Value::Object(section)).await?;
-            let shared = store.downcast::<SharedSessions>();
-            let shared =
-                shared.map_err(|_| format!("the store `sessions/{kind}` is not registered as SharedSessions"))?;
-            builder = builder.shared_store((*shared).clone().into_inner());
+        if let Some(store) = config.store {
+            builder = builder.shared_store(store.open::<SharedSessions>("sessions", &cx).await?.into_inner());
         }
         builder.build()
     }

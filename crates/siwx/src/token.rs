@@ -14,25 +14,36 @@ const LONGEST: usize = 1024;
 /// The form of what follows.
 const VERSION: u8 = 1;
 
+/// Room for the bytes of any token.
+pub(crate) struct Room([u8; LONGEST / 4 * 3]);
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self([0; _])
+    }
+}
+
 /// What a token says. On the wire it is opaque: base64url of the fields and their seal.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct SessionToken {
+pub(crate) struct SessionToken<'a> {
     /// Its name, for revoking it.
     pub(crate) id: String,
-    pub(crate) account: AccountId,
-    pub(crate) scope: Scope,
+    /// Text of an [`AccountId`].
+    pub(crate) account: &'a str,
+    /// Text of a [`Scope`].
+    pub(crate) scope: &'a str,
     /// Unix seconds.
     pub(crate) issued_at: u64,
     pub(crate) until: u64,
 }
 
-impl fmt::Debug for SessionToken {
+impl fmt::Debug for SessionToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionToken").field("account", &self.account).finish_non_exhaustive()
     }
 }
 
-impl SessionToken {
+impl<'a> SessionToken<'a> {
     /// Seals a token of this origin.
     ///
     /// # Errors
@@ -66,12 +77,12 @@ impl SessionToken {
 
     /// Reads a token of this origin that has not ended; `None` for any other text. The seal is looked at before
     /// anything else is.
-    pub(crate) fn open(keys: &SessionKeys, origin: &str, text: &str, now: u64) -> Option<Self> {
+    pub(crate) fn open(keys: &SessionKeys, origin: &str, text: &str, now: u64, room: &'a mut Room) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (fields, seal) = bytes.split_last_chunk::<SEAL>()?;
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut room.0).ok()?;
+        let (fields, seal) = room.0.get(..length)?.split_last_chunk::<SEAL>()?;
         if !keys.is_sealed(Purpose::Token, &[origin.as_bytes(), fields], seal) {
             return None;
         }
@@ -83,8 +94,8 @@ impl SessionToken {
         let (scope, []) = text_of(fields)? else { return None };
         let token = Self {
             id: hex(id),
-            account: account.parse().ok()?,
-            scope: Scope::from_stored(scope),
+            account,
+            scope,
             issued_at: u64::from_be_bytes(*issued_at),
             until: u64::from_be_bytes(*until),
         };
@@ -115,25 +126,31 @@ mod tests {
         "eip155:8453:0x70997970C51812dc3A010C7d01b50e0d17dc79C8".parse().unwrap()
     }
 
+    fn opened(letter: &str, origin: &str, text: &str, now: u64) -> Option<(AccountId, Scope, [u64; 2], usize)> {
+        let mut room = Room::new();
+        let token = SessionToken::open(&keys(letter), origin, text, now, &mut room)?;
+        let (account, scope) = (token.account.parse().unwrap(), Scope::from_stored(token.scope));
+        Some((account, scope, [token.issued_at, token.until], token.id.len()))
+    }
+
     fn sealed() -> String {
         SessionToken::seal(&keys("k"), ORIGIN, &alice(), &Scope::route(ORIGIN, "GET /report"), 100, 1000).unwrap()
     }
 
     #[test]
     fn a_token_says_what_was_sealed() {
-        let token = SessionToken::open(&keys("k"), ORIGIN, &sealed(), 999).unwrap();
-        assert_eq!((token.account, token.scope), (alice(), Scope::route(ORIGIN, "GET /report")));
-        assert_eq!((token.issued_at, token.until, token.id.len()), (100, 1000, 32));
+        let said = (alice(), Scope::route(ORIGIN, "GET /report"), [100, 1000], 32);
+        assert_eq!(opened("k", ORIGIN, &sealed(), 999), Some(said));
         assert_ne!(sealed(), sealed(), "each has a name of its own");
     }
 
     #[test]
     fn another_origin_another_key_and_another_time_do_not_open_it() {
         let text = sealed();
-        assert_eq!(SessionToken::open(&keys("k"), ORIGIN, &text, 1000), None, "it has ended");
-        assert_eq!(SessionToken::open(&keys("l"), ORIGIN, &text, 200), None);
+        assert_eq!(opened("k", ORIGIN, &text, 1000), None, "it has ended");
+        assert_eq!(opened("l", ORIGIN, &text, 200), None);
         for origin in ["https://api.example.com.evil", "http://api.example.com", ""] {
-            assert_eq!(SessionToken::open(&keys("k"), origin, &text, 200), None, "{origin}");
+            assert_eq!(opened("k", origin, &text, 200), None, "{origin}");
         }
     }
 
@@ -144,11 +161,11 @@ mod tests {
             for other in ["A", "z", "-"] {
                 let mut forged = text.clone();
                 forged.replace_range(at..=at, other);
-                let opened = SessionToken::open(&keys("k"), ORIGIN, &forged, 200);
+                let opened = opened("k", ORIGIN, &forged, 200);
                 assert!(forged == text || opened.is_none(), "character {at}");
             }
         }
-        assert_eq!(SessionToken::open(&keys("k"), ORIGIN, &format!("{text}="), 200), None);
+        assert_eq!(opened("k", ORIGIN, &format!("{text}="), 200), None);
     }
 
     #[test]
@@ -161,7 +178,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_opens(text in "[A-Za-z0-9_-]{0,300}|.{0,100}") {
-            prop_assert_eq!(SessionToken::open(&keys("k"), ORIGIN, &text, 0), None);
+            prop_assert_eq!(opened("k", ORIGIN, &text, 0), None);
         }
 
         /// Bytes that are properly sealed and make no sense.
@@ -169,7 +186,7 @@ mod tests {
         fn sealed_nonsense_does_not_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             let seal = keys("k").seal(Purpose::Token, &[ORIGIN.as_bytes(), &bytes]);
             bytes.extend(seal);
-            let _ = SessionToken::open(&keys("k"), ORIGIN, &URL_SAFE_NO_PAD.encode(bytes), 0);
+            let _ = opened("k", ORIGIN, &URL_SAFE_NO_PAD.encode(bytes), 0);
         }
     }
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tollway_core::Fault;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tollway_core::{Build, BuildContext, Fault, NoConfig};
 
 /// Most tokens kept for one origin: as many as a server looks at.
 pub(crate) const MAX_TOKENS: usize = 8;
@@ -51,6 +51,28 @@ pub trait TokenStore: Send + Sync {
     async fn of(&self, origin: &str, now: u64) -> Result<Vec<KeptToken>, Fault>;
 }
 
+/// The type under which stores of tokens are registered (`registrar.store::<MyTokens, SharedTokens>("tokens/…")`).
+#[derive(Clone)]
+pub struct SharedTokens(Arc<dyn TokenStore>);
+
+impl SharedTokens {
+    /// Any store.
+    pub fn new(store: impl TokenStore + 'static) -> Self {
+        Self(Arc::new(store))
+    }
+
+    /// The store.
+    pub fn into_inner(self) -> Arc<dyn TokenStore> {
+        self.0
+    }
+}
+
+impl fmt::Debug for SharedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTokens").finish_non_exhaustive()
+    }
+}
+
 /// Tokens in this process: at most eight of each origin, and of at most 1024 origins.
 #[derive(Default)]
 pub struct MemoryTokens(Mutex<HashMap<String, Vec<KeptToken>>>);
@@ -64,6 +86,20 @@ impl fmt::Debug for MemoryTokens {
 impl MemoryTokens {
     fn kept(&self) -> MutexGuard<'_, HashMap<String, Vec<KeptToken>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Build for MemoryTokens {
+    type Config = NoConfig;
+
+    async fn build(_: NoConfig, _: BuildContext) -> Result<Self, String> {
+        Ok(Self::default())
+    }
+}
+
+impl From<MemoryTokens> for SharedTokens {
+    fn from(store: MemoryTokens) -> Self {
+        Self::new(store)
     }
 }
 

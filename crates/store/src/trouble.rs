@@ -25,9 +25,29 @@ impl Trouble {
     }
 }
 
+/// Why something was not read or not written.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Sql(sqlx::Error),
+    /// What was read makes no sense, or what is to be written cannot be.
+    Row(Fault),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(why: sqlx::Error) -> Self {
+        Self::Sql(why)
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(why: Fault) -> Self {
+        Self::Row(why)
+    }
+}
+
 /// What is in the books and cannot be read.
 pub(crate) fn damaged(what: &str, why: impl std::fmt::Display) -> Fault {
-    Fault::new(FaultKind::Internal, format!("the ledger holds {what} that cannot be read: {why}; restore a backup"))
+    Fault::new(FaultKind::Internal, format!("the store holds {what} that cannot be read: {why}; restore a backup"))
 }
 
 /// What a database said, without anything of where it is or who asked. Never the text of an error about a connection's

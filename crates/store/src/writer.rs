@@ -4,7 +4,8 @@
 //! What a store can promise when a database goes away in the middle:
 //! - nothing is said to be written before it is durable;
 //! - a commit whose answer was lost is tried again, and finds what it did ([`Operation`]s can be done twice);
-//! - what could not be found out within [`DOUBT`] is told as a failure, and undone as soon as the database is back;
+//! - what could not be found out within [`DOUBT`] is told as a failure, and undone as soon as the database is back, unless it
+//!   is about something that would be sent: then it is told that it may have been, and stays;
 //! - what is true whenever it is written (an outcome) is written then.
 
 use crate::trouble::Trouble;
@@ -22,6 +23,9 @@ const QUEUE: usize = 1024;
 const SHARE: usize = 256;
 /// Longest wait of a caller, for its turn and its transaction.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a store tries to find out what became of a commit.
+#[cfg(feature = "postgres")]
+pub(crate) const DOUBT: Duration = Duration::from_secs(5);
 /// How often what was left over is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// Operations kept for when the database is back. A process that has more has other troubles.
@@ -35,8 +39,12 @@ pub(crate) trait Operation: Clone + Send + 'static {
     /// What it is about, for logs.
     fn about(&self) -> String;
 
-    /// What undoes it if the answer reached nobody, if anything has to be.
-    fn undo(self, answer: &Self::Answer) -> Option<Self>;
+    /// What undoes it if the answer reached nobody, if anything has to be. Without an answer nobody knows whether it was
+    /// done; undoing what was not done changes nothing.
+    fn undo(self, answer: Option<&Self::Answer>) -> Option<Self>;
+
+    /// Whether somebody sends what it writes, if not its caller then whoever reads it.
+    fn is_to_be_sent(&self) -> bool;
 
     /// Whether it is kept and written later where it cannot be written now.
     fn is_late_better_than_never(&self) -> bool;
@@ -51,6 +59,21 @@ pub(crate) enum Failed {
     One(Trouble),
     /// Nothing can be written now.
     All(Trouble),
+    /// The answer to the commit was lost: it was written, or not.
+    #[cfg(feature = "postgres")]
+    Doubt(Trouble),
+}
+
+impl Failed {
+    /// What a caller is told whose write shared with no other.
+    #[cfg(all(feature = "sessions", feature = "sqlite"))]
+    pub(crate) fn into_fault(self) -> Fault {
+        match self {
+            Self::One(trouble) | Self::All(trouble) => trouble.fault(),
+            #[cfg(feature = "postgres")]
+            Self::Doubt(trouble) => trouble.fault(),
+        }
+    }
 }
 
 /// Where batches are written.
@@ -109,17 +132,18 @@ impl<O: Operation> Writer<O> {
     /// Does one operation. Dropping the future undoes it, or leaves it undone.
     pub(crate) async fn call(&self, op: O) -> Result<O::Answer, Fault> {
         let gone =
-            || Fault::new(FaultKind::Unreachable, "the ledger's writer has ended with its runtime; open it again");
+            || Fault::new(FaultKind::Unreachable, "the store's writer has ended with its runtime; open it again");
         let (tell, told) = oneshot::channel();
         let mut waiting = Waiting { told, writer: self };
+        let to_be_sent = op.is_to_be_sent();
         let answer = timeout(PATIENCE, async {
             self.jobs.send(Job { op, tell: Some(tell) }).await.map_err(|_| gone())?;
             (&mut waiting.told).await.map_err(|_| gone())?.1
         });
         answer.await.unwrap_or_else(|_| {
-            let message =
-                format!("the ledger's database took longer than {} s; nothing was written", PATIENCE.as_secs());
-            Err(Fault::new(FaultKind::Timeout, message))
+            let message = format!("the store's database took longer than {} s", PATIENCE.as_secs());
+            let fault = Fault::new(FaultKind::Timeout, message);
+            Err(if to_be_sent { fault.maybe_sent() } else { fault })
         })
     }
 }
@@ -134,7 +158,7 @@ impl<O: Operation> Drop for Waiting<'_, O> {
     fn drop(&mut self) {
         self.told.close();
         let Ok((op, Ok(answer))) = self.told.try_recv() else { return };
-        let (Some(op), Ok(runtime)) = (op.undo(&answer), tokio::runtime::Handle::try_current()) else { return };
+        let (Some(op), Ok(runtime)) = (op.undo(Some(&answer)), tokio::runtime::Handle::try_current()) else { return };
         let jobs = self.writer.jobs.clone();
         runtime.spawn(async move { jobs.send(Job { op, tell: None }).await });
     }
@@ -180,7 +204,7 @@ impl<T: Transactions> Task<T> {
             }
         }
         if !self.backlog.is_empty() {
-            tracing::error!(lost = self.backlog.len(), "the ledger was closed before everything was written");
+            tracing::error!(lost = self.backlog.len(), "the store was closed before everything was written");
         }
         self.transactions.close().await;
     }
@@ -230,6 +254,8 @@ impl<T: Transactions> Task<T> {
                 Ok(())
             }
             Failed::All(trouble) => Err(trouble),
+            #[cfg(feature = "postgres")]
+            Failed::Doubt(trouble) => Err(trouble),
         }
     }
 
@@ -247,6 +273,8 @@ impl<T: Transactions> Task<T> {
                 }
             }
             Err(Failed::All(trouble)) => self.fail(batch, &trouble),
+            #[cfg(feature = "postgres")]
+            Err(Failed::Doubt(trouble)) => self.fail_in_doubt(batch, &trouble),
         }
     }
 
@@ -254,7 +282,7 @@ impl<T: Transactions> Task<T> {
         for (job, answer) in batch.into_jobs().zip(answers) {
             let Some(tell) = job.tell else { continue };
             if let Err((op, Ok(answer))) = tell.send((job.op, answer)) {
-                self.keep(op.undo(&answer));
+                self.keep(op.undo(Some(&answer)));
             }
         }
     }
@@ -265,6 +293,16 @@ impl<T: Transactions> Task<T> {
             self.keep(Some(op.clone()));
         }
         Self::refuse(batch.into_jobs(), trouble);
+    }
+
+    /// Nobody knows whether this was written.
+    #[cfg(feature = "postgres")]
+    fn fail_in_doubt(&mut self, batch: Batch<T::Op>, trouble: &Trouble) {
+        for Job { op, tell } in batch.into_jobs() {
+            let fault = if op.is_to_be_sent() { trouble.fault().maybe_sent() } else { trouble.fault() };
+            self.keep(if op.is_late_better_than_never() { Some(op.clone()) } else { op.clone().undo(None) });
+            let _ = tell.map(|tell| tell.send((op, Err(fault))));
+        }
     }
 
     fn refuse(jobs: impl Iterator<Item = Job<T::Op>>, trouble: &Trouble) {

@@ -1,23 +1,31 @@
-//! A process with the ledger in SQLite is killed: what it was told is durable is there, and the next one goes on at once.
-//! Has a `main` of its own, since it starts itself as the process to kill.
+//! A process with a ledger on disk is killed, or stands still for too long: what it was told is durable is there, the next
+//! one goes on, and the former signs nothing any more. Has a `main` of its own, since it starts itself as the process to kill.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stdout, reason = "the child tells its parent when it is ready")]
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tollway_core::{Hold, Ledger, NetworkId, Outcome, Scope, Settled, SystemClock, Taken};
-use tollway_store::SqliteLedger;
-use tollway_testkit::fixtures;
+use tollway_core::{Hold, Ledger, NetworkId, Outcome, Scope, Secret, Settled, SystemClock, Taken};
+use tollway_store::{PostgresLedger, SqliteLedger};
+use tollway_testkit::{fixtures, postgres};
 
 const CHILD: &str = "child-of-killed";
 /// Payments the child takes before it tells, and goes on with until it is killed.
 const BEFORE: usize = 50;
+/// Of ledgers in PostgreSQL.
+const LEASE: Duration = Duration::from_secs(1);
+const URL: &str = "postgres:";
 
-async fn open(path: &Path) -> Result<SqliteLedger, String> {
-    SqliteLedger::open(path, Arc::new(SystemClock)).await
+/// Opens the ledger at a path or a URL.
+async fn open(place: &str) -> Result<Box<dyn Ledger>, String> {
+    let clock = Arc::new(SystemClock);
+    Ok(match place.starts_with(URL) {
+        true => Box::new(PostgresLedger::open(&Secret::new(place), LEASE, clock).await?),
+        false => Box::new(SqliteLedger::open(place, clock).await?),
+    })
 }
 
 fn network() -> NetworkId {
@@ -28,10 +36,10 @@ fn settled() -> Outcome {
     Outcome::Settled(Settled::new("tx", "alice"))
 }
 
-/// Takes, signs and settles without end, and tells each payment that is written: every third is settled, every third
-/// signed, every third only taken.
-async fn child(path: &Path) {
-    let ledger = open(path).await.unwrap();
+/// Takes, signs and settles until it is refused, and tells each payment that is written: every third is settled, every
+/// third signed, every third only taken.
+async fn child(place: &str) {
+    let ledger = open(place).await.unwrap();
     let Hold::Ours { epoch } = ledger.hold(&network(), "signer").await.unwrap() else { panic!("held by nobody") };
     println!("epoch {epoch}");
     for number in 0u64.. {
@@ -40,7 +48,10 @@ async fn child(path: &Path) {
         if number % 3 > 0 {
             let mut tx = fixtures::signed_tx("signer", Some(number), &format!("tx-{number}"));
             tx.slot.epoch = epoch;
-            ledger.write_signed(&tx, std::slice::from_ref(&ticket)).await.unwrap();
+            if let Err(why) = ledger.write_signed(&tx, std::slice::from_ref(&ticket)).await {
+                println!("refused {number}: {why}");
+                return;
+            }
         }
         if number % 3 > 1 {
             ledger.resolve(Scope::Facilitator, &[(ticket, settled())]).await.unwrap();
@@ -49,34 +60,62 @@ async fn child(path: &Path) {
     }
 }
 
-fn start(path: &Path) -> (Child, impl Iterator<Item = String>) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut child = command.args([CHILD.as_ref(), path.as_os_str()]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    (child, lines)
+struct Running {
+    child: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+    epoch: u64,
+    told: usize,
 }
 
-async fn parent() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("ledger.db");
-    let (mut child, mut lines) = start(&path);
-    let epoch: u64 = lines.next().unwrap().strip_prefix("epoch ").unwrap().parse().unwrap();
-    let mut told = 0;
-    while told < BEFORE {
-        told = lines.next().unwrap().parse::<usize>().unwrap() + 1;
+impl Running {
+    /// A child that has told of some payments.
+    fn start(place: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut child = command.args([CHILD, place]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let epoch = lines.next().unwrap().strip_prefix("epoch ").unwrap().parse().unwrap();
+        let mut this = Self { child, lines: Box::new(lines), epoch, told: 0 };
+        while this.told < BEFORE {
+            this.told = this.lines.next().unwrap().parse::<usize>().unwrap() + 1;
+        }
+        this
     }
 
-    // It is alive: nobody else may have the file.
-    let why = open(&path).await.unwrap_err();
-    assert!(why.contains("is open in another process"), "{why}");
+    /// Sends it a signal.
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
 
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// The signer, once nobody alive holds it. A process that stands still in the middle of a transaction is in the way until
+/// the database ends that.
+async fn hold(ledger: &dyn Ledger) -> u64 {
+    let begun = Instant::now();
+    loop {
+        if let Ok(Hold::Ours { epoch }) = ledger.hold(&network(), "signer").await {
+            return epoch;
+        }
+        assert!(begun.elapsed() < LEASE * 20, "the signer does not move on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn killed(place: &str) {
+    let mut running = Running::start(place);
+    if !place.starts_with(URL) {
+        // It is alive: nobody else may have the file.
+        let why = open(place).await.err().unwrap();
+        assert!(why.contains("is open in another process"), "{why}");
+    }
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
     // What it had told before it was killed counts, too.
-    let told = lines.last().map_or(told, |last| last.parse::<usize>().unwrap_or(told) + 1);
-    assert!(told >= BEFORE);
+    let told = running.lines.last().map_or(running.told, |last| last.parse().unwrap_or(running.told) + 1);
 
-    let ledger = open(&path).await.unwrap();
+    let ledger = open(place).await.unwrap();
+    let newer = hold(&*ledger).await;
+    assert!(newer > running.epoch, "epoch {} of the killed one, {newer} of the next", running.epoch);
     let unknown = Outcome::Pending { transaction: String::new() };
     let open_slots = ledger.open(usize::MAX).await.unwrap();
     for number in 0..told {
@@ -89,16 +128,45 @@ async fn parent() {
             _ => assert!(taken == Taken::Again(Some(settled())) && !waits, "n{number}, settled, is {taken:?}"),
         }
     }
-    let Hold::Ours { epoch: newer } = ledger.hold(&network(), "signer").await.unwrap() else { panic!("held") };
-    assert!(newer > epoch, "epoch {epoch} of the killed one, {newer} of the next");
-    println!("killed after {told} payments: every one is as it was told");
+    println!("{}: killed after {told} payments: every one is as it was told", kind(place));
+}
+
+/// It stands still for longer than its lease, and does not know when it goes on.
+async fn paused(place: &str) {
+    let mut running = Running::start(place);
+    running.signal("-STOP");
+    let ledger = open(place).await.unwrap();
+    let begun = Instant::now();
+    let newer = hold(&*ledger).await;
+    let after = begun.elapsed();
+    assert!(newer > running.epoch, "epoch {} of the paused one, {newer} of the next", running.epoch);
+    let before = ledger.open(usize::MAX).await.unwrap().len();
+    running.signal("-CONT");
+    let refused = running.lines.find(|line| line.starts_with("refused ")).expect("a former holder signs");
+    assert!(refused.contains("has a newer holder"), "{refused}");
+    assert!(running.child.wait().unwrap().success());
+    assert_eq!(ledger.open(usize::MAX).await.unwrap().len(), before, "a former holder wrote");
+    println!("{}: paused, followed after {after:.0?}, and refused when it went on", kind(place));
+}
+
+fn kind(place: &str) -> &str {
+    place.split_once(':').map_or("sqlite", |(kind, _)| kind)
+}
+
+async fn parent() {
+    let folder = TempDir::new().unwrap();
+    killed(&folder.path().join("ledger.db").display().to_string()).await;
+    if let Some(cluster) = postgres::shared() {
+        killed(&cluster.database()).await;
+        paused(&cluster.database()).await;
+    }
 }
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut args = std::env::args_os().skip_while(|arg| arg != CHILD);
+    let mut args = std::env::args().skip_while(|arg| arg != CHILD);
     match (args.next(), args.next()) {
-        (Some(_), Some(path)) => runtime.block_on(child(Path::new(&path))),
+        (Some(_), Some(place)) => runtime.block_on(child(&place)),
         _ => runtime.block_on(parent()),
     }
 }

@@ -10,6 +10,8 @@ pub mod fixtures;
 pub mod golden;
 mod host;
 mod ledger;
+#[cfg(all(feature = "postgres", unix))]
+pub mod postgres;
 mod report;
 mod request;
 mod secrets;

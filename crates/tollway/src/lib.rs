@@ -18,7 +18,7 @@ pub use tollway_select as select;
 pub use tollway_siwx as siwx;
 #[cfg(feature = "solana")]
 pub use tollway_solana as solana;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use tollway_store as store;
 
 pub use tollway_core::{Amount, Facilitator, NetworkId, Price, Registry};

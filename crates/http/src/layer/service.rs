@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
-use tollway_roles::server::{Charge, ChargeError, Handled};
+use tollway_roles::server::{Charge, ChargeError, Covering, Handled};
 use tollway_roles::{Admission, Admitted, Finished, ResourceServer};
 use tower::Service;
 
@@ -57,24 +57,33 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let Some(head_as_get) = covered(&self.server, &parts) else {
+        let Some(covered) = covered(&self.server, &parts) else {
             return PaymentFuture::free(self.inner.call(Request::from_parts(parts, body)));
         };
         // The clone has not been polled for readiness; the one that has been is the one to call.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let sale = Sale { server: self.server.clone(), config: self.config.clone(), inner };
-        PaymentFuture::covered(Box::pin(sale.run(parts, body, head_as_get)))
+        PaymentFuture::covered(Box::pin(sale.run(parts, body, covered)))
     }
 }
 
-/// Whether a rule covers a request, and whether that is a rule for GET covering a HEAD: axum answers HEAD by the GET
-/// handler, and what a GET has to pay for must not be had that way.
-fn covered(server: &ResourceServer, parts: &Parts) -> Option<bool> {
-    if server.covers(&HttpRequest::new(parts)) {
-        return Some(false);
+/// A request that a rule covers.
+#[derive(Clone, Copy)]
+struct Covered {
+    route: Covering,
+    /// Whether that is a rule for GET covering a HEAD: axum answers HEAD by the GET handler, and what a GET has to pay for
+    /// must not be had that way.
+    head_as_get: bool,
+}
+
+fn covered(server: &ResourceServer, parts: &Parts) -> Option<Covered> {
+    if let Some(route) = server.covering(&HttpRequest::new(parts)) {
+        return Some(Covered { route, head_as_get: false });
     }
-    (parts.method == Method::HEAD && server.covers(&HttpRequest::new(parts).head_as_get(true))).then_some(true)
+    let head = || server.covering(&HttpRequest::new(parts).head_as_get(true));
+    let route = (parts.method == Method::HEAD).then(head).flatten()?;
+    Some(Covered { route, head_as_get: true })
 }
 
 /// What it takes to serve one covered request.
@@ -92,14 +101,15 @@ where
 {
     /// Everything this holds gives back what it took when it is dropped: a client that leaves or a handler that
     /// panics needs no care here.
-    async fn run(mut self, mut parts: Parts, body: Body, head_as_get: bool) -> Result<Response, S::Error> {
+    async fn run(mut self, mut parts: Parts, body: Body, covered: Covered) -> Result<Response, S::Error> {
         if parts.headers.get_all(PAYMENT_SIGNATURE).iter().any(|value| value.len() > MAX_HEADER) {
             return Ok(status::header_too_long());
         }
-        let wanted = || self.server.reads_body(&HttpRequest::new(&parts).head_as_get(head_as_get));
-        let (read, body) = match self.config.read_bodies.or_else(wanted) {
+        let Covered { route, head_as_get } = covered;
+        let (read, body) = match self.config.read_bodies.or_else(|| self.server.reads_body(route)) {
             None => (None, body),
-            Some(limit) => match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+            // In a box of its own, so that those whose body is not read carry less.
+            Some(limit) => match Box::pin(timeout(BODY_TIMEOUT, to_bytes(body, limit))).await {
                 Ok(Ok(bytes)) => (Some(bytes.clone()), Body::from(bytes)),
                 Ok(Err(_)) => return Ok(status::body_too_long(limit)),
                 Err(_) => return Ok(status::body_too_slow()),
@@ -107,7 +117,7 @@ where
         };
         let admission = {
             let view = HttpRequest::new(&parts).head_as_get(head_as_get).with_body(read);
-            self.server.admit(&view).await
+            self.server.admit_by(route, &view).await
         };
         match admission {
             Admission::Free => self.inner.call(Request::from_parts(parts, body)).await,

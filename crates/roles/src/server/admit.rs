@@ -6,7 +6,7 @@ use super::claim::{ClaimGuard, Claimed, released};
 use super::live::LiveRoute;
 use super::offers::{Kind, Offer, ReadyWay, Several, WayOffers};
 use super::refusal::Refusal;
-use super::{Admission, Engine, ReadyRoute, ResourceServer};
+use super::{Admission, Covering, Engine, ReadyRoute, ResourceServer};
 use crate::random;
 use std::any::Any;
 use std::sync::Arc;
@@ -18,8 +18,15 @@ use tollway_core::{
 impl ResourceServer {
     /// Decides about a request. Dropping the future at any point, or what it returns, leaves no claim behind.
     pub async fn admit(&self, request: &dyn Request) -> Admission {
-        let Some(index) = self.engine.route(request) else { return Admission::Free };
-        match self.door(request, index).await {
+        match self.covering(request) {
+            Some(route) => self.admit_by(route, request).await,
+            None => Admission::Free,
+        }
+    }
+
+    /// The same for a request whose route is known: [`covering`](Self::covering) of this very server found it.
+    pub async fn admit_by(&self, route: Covering, request: &dyn Request) -> Admission {
+        match self.door(request, route.0).await {
             Ok(admission) => admission,
             Err(refusal) => Admission::Refused(refusal),
         }
@@ -34,7 +41,8 @@ impl ResourceServer {
         let live = self.live()?;
         let live = &live.routes[index];
         let Some(raw) = request.payment() else { return Err(unpaid(engine, route, live, request).await?) };
-        self.paid(request, index, live, raw).await.map(Admission::Admitted)
+        // In a box of its own, so that those who do not pay carry less.
+        Box::pin(self.paid(request, index, live, raw)).await.map(Admission::Admitted)
     }
 
     /// A request that carries a payment.

@@ -17,49 +17,63 @@ use tollway_core::{
 
 /// A request that an extension or a hook opened without payment.
 pub struct Granted {
-    by: Option<(Arc<dyn ServerExtension>, Grant)>,
+    account: Option<AccountId>,
+    attach: Vec<(String, String)>,
+    owed: Option<Owed>,
+}
+
+/// What an extension wants to see again when the request has ended.
+struct Owed {
+    extension: Arc<dyn ServerExtension>,
+    grant: Grant,
     runtime: tokio::runtime::Handle,
 }
 
 impl Granted {
     pub(super) fn plain() -> Self {
-        Self { by: None, runtime: tokio::runtime::Handle::current() }
+        Self { account: None, attach: Vec::new(), owed: None }
     }
 
-    pub(super) fn by(extension: Arc<dyn ServerExtension>, grant: Grant) -> Self {
-        Self { by: Some((extension, grant)), runtime: tokio::runtime::Handle::current() }
+    pub(super) fn by(extension: &Arc<dyn ServerExtension>, mut grant: Grant) -> Self {
+        let (account, attach) = (grant.account.clone(), std::mem::take(&mut grant.attach));
+        let owed = grant.state.is_some().then(|| {
+            let runtime = tokio::runtime::Handle::current();
+            Owed { extension: extension.clone(), grant, runtime }
+        });
+        Self { account, attach, owed }
     }
 
     /// Who the request is served for, where an extension knows.
     pub fn account(&self) -> Option<&AccountId> {
-        self.by.as_ref()?.1.account.as_ref()
+        self.account.as_ref()
     }
 
     /// The handler is done; `served` says whether it answered below 400. Gives the headers to add to the answer.
     pub async fn finished(mut self, served: bool) -> Vec<(String, String)> {
-        let Some((extension, mut grant)) = self.by.take() else { return Vec::new() };
-        let attach = std::mem::take(&mut grant.attach);
-        // What was taken must be given back although the client may leave meanwhile.
-        let ended = to_the_end(async move { extension.finished(grant, served).await }).await;
-        if let Err(why) = ended {
-            tracing::error!(%why, "an extension could not be told how a request ended");
+        if let Some(Owed { extension, grant, .. }) = self.owed.take() {
+            // What was taken must be given back although the client may leave meanwhile.
+            let ended = to_the_end(async move { extension.finished(grant, served).await }).await;
+            if let Err(why) = ended {
+                tracing::error!(%why, "an extension could not be told how a request ended");
+            }
         }
-        attach
+        std::mem::take(&mut self.attach)
     }
 }
 
 impl Drop for Granted {
     /// A handler that panicked or a client that left served nobody: what the gate took is given back.
     fn drop(&mut self) {
-        if let Some((extension, grant)) = self.by.take() {
-            self.runtime.spawn(async move { extension.finished(grant, false).await });
+        if let Some(Owed { extension, grant, runtime }) = self.owed.take() {
+            runtime.spawn(async move { extension.finished(grant, false).await });
         }
     }
 }
 
 impl fmt::Debug for Granted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Granted").field("by", &self.by.as_ref().map(|(by, _)| by.key())).finish()
+        // Not the headers: one may be a secret of the client's.
+        f.debug_struct("Granted").field("account", &self.account).finish_non_exhaustive()
     }
 }
 

@@ -41,7 +41,7 @@ impl ResourceServer {
         let offers = Priced { server: self, index, request };
         for (extension, section) in &route.extensions {
             match extension.gate(&Asking::new(request, section, &offers)).await {
-                Ok(Gate::Grant(grant)) => return Ok(Some(Granted::by(extension.clone(), grant))),
+                Ok(Gate::Grant(grant)) => return Ok(Some(Granted::by(extension, grant))),
                 Ok(Gate::Answer(reply)) => return Err(Refusal::Reply(reply)),
                 Ok(_) => {}
                 // A session that cannot be checked does not bar the way: the request can still be paid.

@@ -51,6 +51,10 @@ impl fmt::Debug for ResourceServer {
     }
 }
 
+/// A route of a server that covers a request, so that it is looked for once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Covering(usize);
+
 /// What a request is answered with.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -101,15 +105,15 @@ impl ResourceServer {
         ResourceServerBuilder::new(origin.into())
     }
 
-    /// Whether any route covers a request. Looks at both spellings of the path, so that a transport which asks first
-    /// cannot be fooled.
-    pub fn covers(&self, request: &dyn Request) -> bool {
-        self.engine.route(request).is_some()
+    /// The route that covers a request. Looks at both spellings of the path, so that a transport which asks first cannot
+    /// be fooled.
+    pub fn covering(&self, request: &dyn Request) -> Option<Covering> {
+        self.engine.route(request).map(Covering)
     }
 
     /// Most bytes of a request's body that its route's extensions have to see before they are asked.
-    pub fn reads_body(&self, request: &dyn Request) -> Option<usize> {
-        let route = &self.engine.routes[self.engine.route(request)?];
+    pub fn reads_body(&self, route: Covering) -> Option<usize> {
+        let route = self.engine.routes.get(route.0)?;
         route.extensions.iter().filter_map(|(extension, _)| extension.reads_body()).max()
     }
 

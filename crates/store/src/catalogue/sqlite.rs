@@ -1,7 +1,7 @@
 //! [`SqliteCatalogue`]: entries in one file. The index of words hands entries out in the order of their rank, so that a
 //! search stops as soon as it has enough, however many there are.
 
-use super::tokens;
+use super::{Gathering, at_most, read, signed, tokens, unsigned, written};
 use async_trait::async_trait;
 use serde::Deserialize;
 use sqlx::sqlite::{
@@ -20,9 +20,6 @@ const MARK: i64 = 0x544f_4c43;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Readers at once.
 const READERS: u32 = 4;
-/// Rows looked at in one step where a price is asked for, and in one search.
-const STEP: usize = 256;
-const MOST_LOOKED_AT: usize = 5000;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS catalogue (
@@ -137,28 +134,21 @@ fn fault(why: sqlx::Error) -> Fault {
     Fault::new(kind, "the catalogue's file cannot be used; see that its disk is there and has room").source(why)
 }
 
-fn damaged(why: impl std::error::Error + Send + Sync + 'static) -> Fault {
-    Fault::new(FaultKind::Internal, "the catalogue holds an entry that cannot be read; remove the file").source(why)
+fn read_row(row: &SqliteRow) -> Result<Entry, Fault> {
+    let text: &str = row.try_get("entry").map_err(fault)?;
+    read(text, row.try_get("next_probe").map_err(fault)?)
 }
 
-/// SQLite's integers are signed; nothing here reaches 2^63.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// The tokens of an entry as the index takes them.
+fn text_of(entry: &Entry) -> String {
+    tokens::of(entry).join(" ")
 }
 
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
-}
-
-fn read(row: &SqliteRow) -> Result<Entry, Fault> {
-    let text: String = row.try_get("entry").map_err(fault)?;
-    let mut entry: Entry = serde_json::from_str(&text).map_err(damaged)?;
-    entry.next_probe = unsigned(row.try_get("next_probe").map_err(fault)?);
-    Ok(entry)
-}
-
-fn written(entry: &Entry) -> Result<String, Fault> {
-    serde_json::to_string(entry).map_err(damaged)
+/// The full-text query for entries that have all that is wanted.
+fn matching(words: &[String], filter: &Filter) -> Option<String> {
+    let quoted = |token: String| format!("\"{}\"", token.replace('"', "\"\""));
+    let wanted = tokens::wanted(words, filter)?;
+    Some(wanted.into_iter().map(quoted).collect::<Vec<_>>().join(" AND "))
 }
 
 /// Puts the tokens of an entry at its position.
@@ -178,20 +168,19 @@ async fn unindex(on: &mut SqliteConnection, position: i64) -> Result<(), sqlx::E
 
 /// Whether as many entries as may be have this value.
 async fn full(on: &mut SqliteConnection, sql: &'static str, value: &str, most: usize) -> Result<bool, sqlx::Error> {
-    let most = signed(u64::try_from(most).unwrap_or(u64::MAX));
-    let count: i64 = query_scalar(sql).bind(value).bind(most).fetch_one(on).await?;
-    Ok(count >= most)
+    let count: i64 = query_scalar(sql).bind(value).bind(at_most(most)).fetch_one(on).await?;
+    Ok(count >= at_most(most))
 }
 
 async fn replace(on: &mut SqliteConnection, old: &SqliteRow, entry: &Entry) -> Result<(), Fault> {
     let number: i64 = old.try_get("number").map_err(fault)?;
     let at: i64 = old.try_get("position").map_err(fault)?;
-    let known = read(old)?;
+    let known = read_row(old)?;
     let mut entry = entry.clone();
     entry.listed = known.listed;
     let position = signed(entry.position(unsigned(number)));
-    let tokens = tokens::of(&entry);
-    if position != at || tokens != tokens::of(&known) {
+    let tokens = text_of(&entry);
+    if position != at || tokens != text_of(&known) {
         unindex(on, at).await.map_err(fault)?;
         index(on, position, &tokens).await.map_err(fault)?;
     }
@@ -233,7 +222,7 @@ async fn insert(on: &mut SqliteConnection, entry: &Entry) -> Result<(), Fault> {
     .execute(&mut *on)
     .await
     .map_err(fault)?;
-    index(on, position, &tokens::of(entry)).await.map_err(fault)
+    index(on, position, &text_of(entry)).await.map_err(fault)
 }
 
 const BY_KEY: &str = "SELECT number, position, next_probe, entry FROM catalogue WHERE key = ?1";
@@ -262,7 +251,7 @@ impl CatalogueStore for SqliteCatalogue {
 
     async fn find(&self, key: &str) -> Result<Option<Entry>, Fault> {
         let row = query(BY_KEY).bind(key).fetch_optional(&self.readers).await.map_err(fault)?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(read_row).transpose()
     }
 
     async fn remove(&self, key: &str) -> Result<(), Fault> {
@@ -281,7 +270,7 @@ impl CatalogueStore for SqliteCatalogue {
             "SELECT number, next_probe, entry FROM catalogue WHERE next_probe <= ?1 ORDER BY next_probe, number LIMIT ?2",
         )
         .bind(signed(now))
-        .bind(signed(u64::try_from(limit).unwrap_or(u64::MAX)))
+        .bind(at_most(limit))
         .fetch_all(&mut *change)
         .await
         .map_err(fault)?;
@@ -291,7 +280,7 @@ impl CatalogueStore for SqliteCatalogue {
             let taken =
                 query("UPDATE catalogue SET next_probe = ?2 WHERE number = ?1").bind(number).bind(signed(again));
             taken.execute(&mut *change).await.map_err(fault)?;
-            let mut entry = read(&row)?;
+            let mut entry = read_row(&row)?;
             entry.next_probe = again;
             due.push(entry);
         }
@@ -302,7 +291,7 @@ impl CatalogueStore for SqliteCatalogue {
     async fn browse(&self, filter: &Filter, limit: usize, offset: u64) -> Result<Page, Fault> {
         // Both questions see the same state.
         let mut look = self.readers.begin().await.map_err(fault)?;
-        let wanted = tokens::query(&[], filter);
+        let wanted = matching(&[], filter);
         let most = filter.max_price.map(signed);
         let total: i64 = match (&wanted, most) {
             (None, None) => query_scalar("SELECT count(*) FROM catalogue").fetch_one(&mut *look).await,
@@ -336,12 +325,12 @@ impl CatalogueStore for SqliteCatalogue {
         let rows = query(sql)
             .bind(wanted)
             .bind(most)
-            .bind(signed(u64::try_from(limit).unwrap_or(u64::MAX)))
+            .bind(at_most(limit))
             .bind(signed(offset))
             .fetch_all(&mut *look)
             .await
             .map_err(fault)?;
-        let entries = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let entries = rows.iter().map(read_row).collect::<Result<_, _>>()?;
         Ok(Page::new(entries, unsigned(total)))
     }
 
@@ -349,10 +338,8 @@ impl CatalogueStore for SqliteCatalogue {
         if !search.words.iter().all(|word| tokens::is_word(word)) {
             return Ok(Found::default());
         }
-        let wanted = tokens::query(&search.words, &search.filter);
+        let wanted = matching(&search.words, &search.filter);
         let most = search.filter.max_price.map(signed);
-        // One more than wanted, to know whether there is another page.
-        let step = if most.is_some() { STEP } else { search.limit.saturating_add(1) };
         // The price is looked at before the entry is read.
         let sql = match &wanted {
             None => {
@@ -367,31 +354,21 @@ impl CatalogueStore for SqliteCatalogue {
             }
         };
         let mut look = self.readers.begin().await.map_err(fault)?;
-        let (mut entries, mut after, mut looked_at) = (Vec::new(), search.after.map_or(-1, signed), 0usize);
+        let mut gathering = Gathering::new(search);
         loop {
-            let rows = query(sql).bind(&wanted).bind(most).bind(after).bind(signed(step as u64));
+            let rows = query(sql).bind(&wanted).bind(most).bind(gathering.after).bind(at_most(gathering.step));
             let rows = rows.fetch_all(&mut *look).await.map_err(fault)?;
-            let last = rows.len() < step;
-            for row in rows {
-                if entries.len() == search.limit {
-                    return Ok(Found::new(entries, Some(unsigned(after)), false));
-                }
-                after = row.try_get("position").map_err(fault)?;
-                looked_at = looked_at.saturating_add(1);
-                if row.try_get::<Option<&str>, _>("entry").map_err(fault)?.is_some() {
-                    let entry = read(&row)?;
-                    // What two facets of one token let through ends here.
-                    if search.filter.admits(&entry) {
-                        entries.push(entry);
-                    }
-                }
-            }
-            if last {
-                return Ok(Found::new(entries, None, false));
-            }
-            if looked_at >= MOST_LOOKED_AT {
-                return Ok(Found::new(entries, Some(unsigned(after)), true));
+            let rows: Vec<_> = rows.iter().map(candidate).collect::<Result<_, _>>()?;
+            if let Some(found) = gathering.take(rows) {
+                return Ok(found);
             }
         }
     }
+}
+
+/// A row of a search: its position, and the entry if its price will do.
+fn candidate(row: &SqliteRow) -> Result<(i64, Option<Entry>), Fault> {
+    let will_do = row.try_get::<Option<&str>, _>("entry").map_err(fault)?.is_some();
+    let entry = will_do.then(|| read_row(row)).transpose()?;
+    Ok((row.try_get("position").map_err(fault)?, entry))
 }

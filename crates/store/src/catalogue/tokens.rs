@@ -17,18 +17,19 @@ pub(super) fn facet(text: &str) -> String {
 }
 
 /// All tokens of an entry.
-pub(super) fn of(entry: &Entry) -> String {
+pub(super) fn of(entry: &Entry) -> Vec<String> {
     let words = entry.words().into_iter().map(|text| word(&text));
     let facets = Filter::facets_of(entry).into_iter().map(|text| facet(&text));
-    words.chain(facets).collect::<Vec<_>>().join(" ")
+    words.chain(facets).collect()
 }
 
-/// The full-text query for words and a filter; `None` where every entry will do. A word that is none finds nothing.
-pub(super) fn query(words: &[String], filter: &Filter) -> Option<String> {
+/// The tokens that all must be there for words and a filter; `None` where every entry will do. A word that is none finds
+/// nothing.
+pub(super) fn wanted(words: &[String], filter: &Filter) -> Option<Vec<String>> {
     let words = words.iter().map(|text| word(text));
     let facets = filter.facets().into_iter().map(|text| facet(&text));
-    let terms: Vec<_> = words.chain(facets).map(|token| format!("\"{}\"", token.replace('"', "\"\""))).collect();
-    (!terms.is_empty()).then(|| terms.join(" AND "))
+    let all: Vec<_> = words.chain(facets).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// Whether a word can be in the index at all.

@@ -31,12 +31,14 @@ struct Place {
 pub(crate) struct Held {
     pub(crate) holder: Option<Holder>,
     pub(crate) epoch: u64,
+    /// Whether the store has it.
+    pub(crate) stored: bool,
     changed: bool,
 }
 
 impl Held {
     pub(crate) fn stored(holder: Option<Holder>, epoch: i64) -> Self {
-        Self { holder, epoch: epoch.unsigned_abs(), changed: false }
+        Self { holder, epoch: epoch.unsigned_abs(), stored: true, changed: false }
     }
 }
 
@@ -105,6 +107,14 @@ impl Desk {
 
     pub(crate) fn put_alive(&mut self, holder: Holder) {
         self.alive.insert(holder);
+    }
+
+    /// Everybody of whom decisions ask whether they live.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn holders(&self) -> BTreeSet<Holder> {
+        let entries = self.claims.values().filter_map(|place| place.entry.as_ref());
+        let open = entries.filter(|entry| entry.outcome.is_none()).map(|entry| entry.holder);
+        open.chain(self.signers.values().filter_map(|held| held.holder)).collect()
     }
 
     /// Decides one operation. A fault is of this operation alone, and changes nothing.

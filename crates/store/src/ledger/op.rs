@@ -145,24 +145,25 @@ impl crate::writer::Operation for Op {
     }
 
     /// What undoes it if its answer reached nobody: nothing may stay taken that nobody knows to be theirs, and nothing
-    /// signed that nobody will send.
-    fn undo(self, answer: &Answer) -> Option<Self> {
+    /// signed that nobody will send. What was perhaps signed stays: its caller was told that it may be sent.
+    fn undo(self, answer: Option<&Answer>) -> Option<Self> {
         let what = match (self.what, answer) {
-            (What::Take { row, .. }, Answer::Taken(Taken::New(ticket))) => {
+            (What::Take { row, turn }, None | Some(Answer::Taken(Taken::New(_)))) => {
                 let released = Outcome::Released(Rejected::new(codes::UNEXPECTED_SETTLE_ERROR));
-                What::Resolve { scope: row.scope, outcomes: vec![(ticket.clone(), released)] }
+                What::Resolve { scope: row.scope, outcomes: vec![(row.with_turn(turn).ticket(), released)] }
             }
-            (What::Retake { row, .. }, Answer::Retaken(Some(found))) => {
-                let before = found.outcome.clone()?;
-                What::Resolve { scope: row.scope, outcomes: vec![(found.row.ticket(), before)] }
+            (What::Retake { row, turn, before: Some(before) }, None | Some(Answer::Retaken(Some(_)))) => {
+                What::Resolve { scope: row.scope, outcomes: vec![(row.with_turn(turn).ticket(), before)] }
             }
-            (What::Sign { tx, claims }, Answer::Done) => What::Unsign { tx, claims },
-            (What::Give { .. }, Answer::Given(rows)) => {
-                What::HandBack { tickets: rows.iter().map(ClaimRow::ticket).collect() }
-            }
+            (What::Sign { tx, claims }, Some(Answer::Done)) => What::Unsign { tx, claims },
+            (What::Give { given, .. }, None | Some(Answer::Given(_))) => What::HandBack { tickets: given },
             _ => return None,
         };
         Some(Self { holder: self.holder, what })
+    }
+
+    fn is_to_be_sent(&self) -> bool {
+        matches!(self.what, What::Sign { .. })
     }
 
     /// What is true whenever it is written: outcomes, and what takes something back.

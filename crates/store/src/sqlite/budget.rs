@@ -2,15 +2,17 @@
 
 use super::file::{self, SqliteFile};
 use super::ledger::SqliteConfig;
+use super::pen::Opened;
 use crate::ledger::record::{clamp, exact};
+use crate::trouble::Failed;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row, query, query_scalar};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::Mutex;
 use tollway_core::{
     Amount, BudgetStore, Build, BuildContext, Fate, Fault, FaultKind, Reserved, SharedBudget, SignedSpend, Spend,
@@ -39,29 +41,11 @@ struct Shared {
 }
 
 /// Every file this process has open.
-static OPEN: Mutex<Vec<(PathBuf, Weak<Shared>)>> = Mutex::const_new(Vec::new());
+static OPEN: Opened<Shared> = Opened::new();
 
 impl fmt::Debug for SqliteBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteBudget").finish_non_exhaustive()
-    }
-}
-
-/// Why a transaction did not happen.
-enum Failed {
-    Sql(sqlx::Error),
-    Fault(Fault),
-}
-
-impl From<sqlx::Error> for Failed {
-    fn from(why: sqlx::Error) -> Self {
-        Self::Sql(why)
-    }
-}
-
-impl From<Fault> for Failed {
-    fn from(why: Fault) -> Self {
-        Self::Fault(why)
     }
 }
 
@@ -74,15 +58,12 @@ impl SqliteBudget {
     /// Another process has it open, it is damaged, of another program or of a newer version, or its folder cannot be used;
     /// says what to do.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, String> {
-        let place = file::place(path.as_ref())?;
-        let mut open = OPEN.lock().await;
-        open.retain(|(_, shared)| shared.strong_count() > 0);
-        if let Some(shared) = open.iter().find(|(at, _)| *at == place).and_then(|(_, shared)| shared.upgrade()) {
-            return Ok(Self { shared });
-        }
-        let shared = Arc::new(Shared { file: SqliteFile::open(&place).await?, connection: Mutex::default() });
-        open.push((place, Arc::downgrade(&shared)));
-        Ok(Self { shared })
+        let open = OPEN.get(
+            path.as_ref(),
+            |_| true,
+            async |place: &Path| Ok(Shared { file: SqliteFile::open(place).await?, connection: Mutex::default() }),
+        );
+        Ok(Self { shared: open.await? })
     }
 
     /// Runs one transaction. A caller that leaves takes the connection with it, and with that what was not committed.
@@ -110,7 +91,7 @@ impl SqliteBudget {
                 let _ = connection.close().await;
                 Err(match why {
                     Failed::Sql(why) => file::trouble(&why).0.fault(),
-                    Failed::Fault(why) => why,
+                    Failed::Row(why) => why,
                 })
             }
         }

@@ -1,7 +1,7 @@
 //! [`SqliteFile`]: one file, open in one process, brought up to date. Whatever store this crate keeps in SQLite stands on it.
 
 use crate::migrations::{self, Script};
-use crate::trouble::{Trouble, said};
+use crate::trouble::{Failed, Trouble, said};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -10,12 +10,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tollway_core::FaultKind;
+use tollway_core::{Fault, FaultKind};
 
 /// Every migration, oldest first.
-const MIGRATIONS: [Script; 2] = [
+const MIGRATIONS: [Script; 4] = [
     ("ledger", include_str!("../../migrations/sqlite/1_ledger.sql")),
     ("budgets", include_str!("../../migrations/sqlite/2_budgets.sql")),
+    ("sessions", include_str!("../../migrations/sqlite/3_sessions.sql")),
+    ("tokens", include_str!("../../migrations/sqlite/4_tokens.sql")),
 ];
 /// Marks a file as this crate's: "TOLL".
 const APPLICATION: i64 = 0x544f_4c4c;
@@ -42,7 +44,7 @@ pub(crate) fn place(path: &Path) -> Result<PathBuf, String> {
     let name = path.file_name().ok_or_else(|| format!("`{}` is no path of a file", path.display()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|why| {
-        format!("the folder {} for the ledger's file cannot be used: {why}; create it first", folder.display())
+        format!("the folder {} for the store's file cannot be used: {why}; create it first", folder.display())
     })?;
     Ok(folder.join(name))
 }
@@ -111,8 +113,8 @@ async fn lock(place: &Path) -> Result<File, String> {
             Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
             Err(TryLockError::WouldBlock) => {
                 return Err(format!(
-                    "{} is open in another process, and a SQLite ledger belongs to one at a time; stop that process, \
-                     give this one a file of its own",
+                    "{} is open in another process or for another store, and a SQLite file belongs to one at a time; stop \
+                     that process, or give this one a file of its own",
                     place.display()
                 ));
             }
@@ -166,7 +168,7 @@ fn code(why: &sqlx::Error) -> Option<i64> {
 /// What a failed call means, and whether it is the fault of the whole file and not of what was to be written.
 pub(crate) fn trouble(why: &sqlx::Error) -> (Trouble, bool) {
     let of_all = |kind, help: &str| {
-        (Trouble::new(kind, format!("the ledger's file cannot be used: {}; {help}", said(why))), true)
+        (Trouble::new(kind, format!("the store's file cannot be used: {}; {help}", said(why))), true)
     };
     match (why, code(why)) {
         (_, Some(FULL)) => of_all(FaultKind::Unreachable, "make room on its disk"),
@@ -178,9 +180,17 @@ pub(crate) fn trouble(why: &sqlx::Error) -> (Trouble, bool) {
         }
         (_, Some(CORRUPT | NOT_A_DATABASE)) => of_all(FaultKind::Internal, "it is damaged: restore a backup"),
         (sqlx::Error::Database(_), _) => {
-            (Trouble::internal(format!("the ledger's file refused a row: {}", said(why))), false)
+            (Trouble::internal(format!("the store's file refused a row: {}", said(why))), false)
         }
         (sqlx::Error::PoolTimedOut, _) => of_all(FaultKind::Timeout, "too much is read at once; ask again"),
         _ => of_all(FaultKind::Unreachable, "ask again"),
+    }
+}
+
+/// The fault of a call that did not get what it asked for.
+pub(crate) fn fault(why: impl Into<Failed>) -> Fault {
+    match why.into() {
+        Failed::Sql(why) => trouble(&why).0.fault(),
+        Failed::Row(why) => why,
     }
 }

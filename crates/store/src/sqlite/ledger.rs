@@ -1,20 +1,21 @@
 //! [`SqliteLedger`]: the ledger `sqlite`.
 
 use super::file::{self, SqliteFile};
-use super::tables::{self, Failed};
+use super::pen::{Opened, Pen};
+use super::tables;
 use crate::ledger::desk::Desk;
 use crate::ledger::ids::{self, Id};
 use crate::ledger::op::{Answer, Holder, Op, Wanted};
 use crate::ledger::record::{Entry, clamp, exact};
 use crate::ledger::{Books, Reads, ledger_by_books};
-use crate::trouble::Trouble;
+use crate::trouble::Failed;
 use crate::writer::{Answers, Failed as NotWritten, Transactions, Writer};
 use serde::Deserialize;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use tollway_core::{Build, BuildContext, Clock, Fault, OpenSlot, SignedTx, Ticket};
 
 /// The section of the ledger `sqlite`.
@@ -38,7 +39,7 @@ pub struct SqliteLedger {
 }
 
 /// Every file this process has open.
-static OPEN: tokio::sync::Mutex<Vec<(PathBuf, Weak<Shared>)>> = tokio::sync::Mutex::const_new(Vec::new());
+static OPEN: Opened<Shared> = Opened::new();
 
 /// One opening of a file.
 #[derive(Debug)]
@@ -68,18 +69,8 @@ impl SqliteLedger {
     /// Another process has it open, it is damaged, of another program or of a newer version, or its folder cannot be used;
     /// says what to do.
     pub async fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let place = file::place(path.as_ref())?;
-        let mut open = OPEN.lock().await;
-        open.retain(|(_, shared)| shared.strong_count() > 0);
-        let known = open.iter().find(|(at, _)| *at == place).and_then(|(_, shared)| shared.upgrade());
-        let shared = match known.filter(|shared| !shared.writer.is_closed()) {
-            Some(shared) => shared,
-            None => {
-                let shared = Arc::new(Shared::open(&place, clock).await?);
-                open.push((place, Arc::downgrade(&shared)));
-                shared
-            }
-        };
+        let usable = |shared: &Shared| !shared.writer.is_closed();
+        let shared = OPEN.get(path.as_ref(), usable, async |place: &Path| Shared::open(place, clock).await).await?;
         Self::join(shared).map_err(|why| why.to_string())
     }
 
@@ -130,71 +121,45 @@ impl Shared {
         let mut connection = file.connect().await.map_err(unusable)?;
         tables::bury(&mut connection, clamp(living.clock.now())).await.map_err(unusable)?;
         let reader = Reader { file: file.clone(), living: living.clone() };
-        let writer = Writer::start(Desks { file, living: living.clone(), connection: Some(connection) });
+        let pen = Pen::new(file, Some(connection));
+        let writer = Writer::start(Desks { pen, living: living.clone() });
         Ok(Self { reader, writer, living })
     }
 }
 
-/// Writes, on the one connection that does.
+/// Writes.
 struct Desks {
-    file: Arc<SqliteFile>,
+    pen: Pen,
     living: Arc<Living>,
-    connection: Option<SqliteConnection>,
 }
 
-impl Desks {
-    async fn transact(&self, on: &mut SqliteConnection, ops: &mut [Op]) -> Result<Answers<Answer>, Failed> {
-        let now = self.living.clock.now();
-        let wanted = Wanted::by(ops);
-        let mut desk = Desk::new(now);
-        self.living.with(|holders| holders.iter().for_each(|holder| desk.put_alive(*holder)));
-        let mut tx = on.begin_with("BEGIN IMMEDIATE").await?;
-        if wanted.takes > 0 {
-            tables::sweep(&mut tx, clamp(now), wanted.takes).await?;
-        }
-        tables::load(&mut tx, &wanted, &mut desk).await?;
-        let answers = ops.iter_mut().map(|op| desk.decide(op)).collect();
-        tables::store(&mut tx, &desk.changes()).await?;
-        tx.commit().await?;
-        Ok(answers)
+async fn transact(on: &mut SqliteConnection, living: &Living, ops: &mut [Op]) -> Result<Answers<Answer>, Failed> {
+    let now = living.clock.now();
+    let wanted = Wanted::by(ops);
+    let mut desk = Desk::new(now);
+    living.with(|holders| holders.iter().for_each(|holder| desk.put_alive(*holder)));
+    let mut tx = on.begin_with("BEGIN IMMEDIATE").await?;
+    if wanted.takes > 0 {
+        tables::sweep(&mut tx, clamp(now), wanted.takes).await?;
     }
+    tables::load(&mut tx, &wanted, &mut desk).await?;
+    let answers = ops.iter_mut().map(|op| desk.decide(op)).collect();
+    tables::store(&mut tx, &desk.changes()).await?;
+    tx.commit().await?;
+    Ok(answers)
 }
 
 impl Transactions for Desks {
     type Op = Op;
 
-    /// A disk that hangs hangs this too; callers wait no longer than they said. SQLite knows what it wrote: there is no
-    /// doubt.
+    /// A disk that hangs hangs this too; callers wait no longer than they said.
     async fn write(&mut self, ops: &mut [Op]) -> Result<Answers<Answer>, NotWritten> {
-        let failed = |why: &sqlx::Error| match file::trouble(why) {
-            (trouble, true) => NotWritten::All(trouble),
-            (trouble, false) => NotWritten::One(trouble),
-        };
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.file.connect().await.map_err(|why| failed(&why))?,
-        };
-        match self.transact(&mut connection, ops).await {
-            Ok(answers) => {
-                self.connection = Some(connection);
-                Ok(answers)
-            }
-            Err(why) => {
-                // With its connection the transaction ends, whatever state it is in.
-                let _ = connection.close().await;
-                Err(match why {
-                    Failed::Sql(why) => failed(&why),
-                    Failed::Row(why) => NotWritten::One(Trouble::new(why.kind, why.to_string())),
-                })
-            }
-        }
+        let living = &self.living;
+        self.pen.write(async |on| transact(on, living, ops).await).await
     }
 
     async fn close(self) {
-        if let Some(connection) = self.connection {
-            let _ = connection.close().await;
-        }
-        self.file.readers.close().await;
+        self.pen.close().await;
     }
 }
 
@@ -210,18 +175,11 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-fn fault(why: impl Into<Failed>) -> Fault {
-    match why.into() {
-        Failed::Sql(why) => file::trouble(&why).0.fault(),
-        Failed::Row(why) => why,
-    }
-}
-
 #[async_trait::async_trait]
 impl Reads for Reader {
     async fn find(&self, id: Id) -> Result<Option<(Entry, bool, Option<OpenSlot<SignedTx>>)>, Fault> {
-        let mut tx = self.file.readers.begin().await.map_err(fault)?;
-        let found = tables::find(&mut tx, &id).await.map_err(fault)?;
+        let mut tx = self.file.readers.begin().await.map_err(file::fault)?;
+        let found = tables::find(&mut tx, &id).await.map_err(file::fault)?;
         Ok(found.map(|(entry, slot)| {
             let alive = self.living.with(|holders| holders.contains(&entry.holder));
             (entry, alive, slot)
@@ -229,12 +187,12 @@ impl Reads for Reader {
     }
 
     async fn open(&self, limit: i64) -> Result<Vec<OpenSlot<SignedTx>>, Fault> {
-        let mut tx = self.file.readers.begin().await.map_err(fault)?;
-        tables::open(&mut tx, limit).await.map_err(fault)
+        let mut tx = self.file.readers.begin().await.map_err(file::fault)?;
+        tables::open(&mut tx, limit).await.map_err(file::fault)
     }
 
     async fn handed(&self, holder: Holder, limit: i64) -> Result<Vec<Ticket>, Fault> {
-        let mut connection = self.file.readers.acquire().await.map_err(fault)?;
-        tables::handed(&mut connection, holder, limit).await.map_err(fault)
+        let mut connection = self.file.readers.acquire().await.map_err(file::fault)?;
+        tables::handed(&mut connection, holder, limit).await.map_err(file::fault)
     }
 }

@@ -2,8 +2,9 @@
 
 #[cfg(feature = "budgets")]
 mod budget;
-mod file;
-mod ledger;
+pub(crate) mod file;
+pub(crate) mod ledger;
+pub(crate) mod pen;
 mod tables;
 
 #[cfg(feature = "budgets")]

@@ -4,32 +4,13 @@ use crate::ledger::desk::{Changes, Desk, Held};
 use crate::ledger::ids::{self, Id};
 use crate::ledger::op::{Holder, Wanted};
 use crate::ledger::record::{AttemptColumns, ClaimColumns, Entry, claim_columns, exact, slots, tx_text};
+use crate::trouble::Failed;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as, query_scalar};
-use tollway_core::{ClaimState, Fault, OpenSlot, SignedTx, Ticket};
+use tollway_core::{ClaimState, OpenSlot, SignedTx, Ticket};
 
 /// Finished rows forgotten for each row that is taken: forgetting keeps pace, and no call pays for all.
 const SWEEP: i64 = 4;
-
-/// Why something was not read or not written.
-#[derive(Debug)]
-pub(super) enum Failed {
-    Sql(sqlx::Error),
-    /// What was read makes no sense, or what is to be written cannot be.
-    Row(Fault),
-}
-
-impl From<sqlx::Error> for Failed {
-    fn from(why: sqlx::Error) -> Self {
-        Self::Sql(why)
-    }
-}
-
-impl From<Fault> for Failed {
-    fn from(why: Fault) -> Self {
-        Self::Row(why)
-    }
-}
 
 /// Forgets rows whose time has come.
 pub(super) async fn sweep(on: &mut SqliteConnection, now: i64, takes: usize) -> Result<(), sqlx::Error> {

@@ -3,5 +3,12 @@
 
 mod budget;
 mod compare;
+mod every;
+#[cfg(unix)]
+mod faults;
+#[cfg(unix)]
+mod postgres;
 mod sqlite;
 mod support;
+#[cfg(unix)]
+mod wire;

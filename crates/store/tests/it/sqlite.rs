@@ -1,7 +1,7 @@
 //! The ledger in SQLite: the rules, a crash, a second process, files that are none.
 
-use crate::compare;
 use crate::support::*;
+use crate::{compare, every};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use std::path::Path;
@@ -178,18 +178,8 @@ async fn a_damaged_row_harms_no_other() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("ledger.db");
     let ledger = Arc::new(open(&folder).await);
-    taken(&*ledger, "damaged").await;
-    run(&path, "UPDATE claims SET record = 'damaged'").await;
-    // Together, so that they share a transaction.
-    let takes = ["damaged", "well-1", "well-2"].map(|name| {
-        let ledger = ledger.clone();
-        tokio::spawn(async move { ledger.take(&fixtures::row(Scope::Facilitator, name, "mine")).await })
-    });
-    let [damaged, one, two] = takes;
-    let why = damaged.await.unwrap().unwrap_err().to_string();
-    assert!(why.contains("a claim that cannot be read") && why.contains("backup"), "{why}");
-    assert!(matches!(one.await.unwrap(), Ok(Taken::New(_))));
-    assert!(matches!(two.await.unwrap(), Ok(Taken::New(_))));
+    every::a_damaged_row_harms_no_other(ledger, async || run(&path, "UPDATE claims SET record = 'damaged'").await)
+        .await;
 }
 
 #[cfg(unix)]
@@ -205,24 +195,10 @@ async fn nobody_else_may_read_the_file() {
     }
 }
 
-/// What survives: unknown members, numbers with a point, every byte.
 #[tokio::test]
 async fn a_row_comes_back_as_it_was() {
     let folder = TempDir::new().unwrap();
-    let mut row = fixtures::row(Scope::Facilitator, "whole", "mine");
-    row.raw.payload["unknown"] =
-        serde_json::json!({ "deep": [1.1, 1e300, 0.1, 5e-324, u64::MAX, -1, "\u{0}\u{1F6AA}"] });
-    row.raw.payload["large"] = serde_json::from_str("123456789012345678901234567890").unwrap();
-    {
-        let ledger = open(&folder).await;
-        ledger.take(&row).await.unwrap();
-        let found = ledger.find(Scope::Facilitator, &row.claim.key).await.unwrap().unwrap();
-        assert_eq!(found.row.with_turn(0), row);
-    }
-    let ledger = open(&folder).await;
-    let found = ledger.find(Scope::Facilitator, &row.claim.key).await.unwrap().unwrap();
-    assert_eq!(found.row.with_turn(0), row);
-    assert!(ledger.retake(&row).await.unwrap().is_some(), "what was written is another purchase than what was asked");
+    every::a_row_comes_back_as_it_was(async || open(&folder).await).await;
 }
 
 /// Tables do not grow for ever: as fast as payments come, those whose time has passed go.
@@ -274,26 +250,8 @@ async fn what_a_dead_process_left_is_forgotten_in_time() {
     assert!(!found(Scope::Facilitator, "unsigned").await && !found(Scope::Server, "served").await);
 }
 
-/// Callers who leave at any moment leave nothing behind that nobody knows to be theirs.
 #[tokio::test]
 async fn who_leaves_has_taken_nothing() {
     let folder = TempDir::new().unwrap();
-    let ledger = Arc::new(open(&folder).await);
-    for number in 0..60u64 {
-        let row = fixtures::row(Scope::Facilitator, &format!("n{number}"), "mine");
-        let leaving = tokio::time::timeout(std::time::Duration::from_micros(number * 50), ledger.take(&row)).await;
-        if let Ok(taken) = leaving {
-            assert!(matches!(taken.unwrap(), Taken::New(_)));
-            continue;
-        }
-        // What is undone is undone before anything that is asked later, or soon after.
-        let mut tries = 0;
-        while ledger.take(&fixtures::row(Scope::Facilitator, &format!("n{number}"), "other")).await.unwrap()
-            == Taken::Foreign
-        {
-            tries += 1;
-            assert!(tries < 1000, "n{number} is somebody's who left");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    }
+    every::who_leaves_has_taken_nothing(Arc::new(open(&folder).await)).await;
 }

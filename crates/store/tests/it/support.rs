@@ -1,10 +1,14 @@
 //! What the tests of both stores share.
 
-use tollway_core::{Ledger, NetworkId, Outcome, Scope, Settled, Taken, Ticket};
+use tollway_core::{Ledger, NetworkId, Outcome, Rejected, Scope, Settled, Taken, Ticket, codes};
 use tollway_testkit::fixtures;
 
 pub(crate) fn settled(transaction: &str) -> Outcome {
     Outcome::Settled(Settled::new(transaction, "alice"))
+}
+
+pub(crate) fn released() -> Outcome {
+    Outcome::Released(Rejected::new(codes::UNEXPECTED_SETTLE_ERROR))
 }
 
 pub(crate) fn network() -> NetworkId {

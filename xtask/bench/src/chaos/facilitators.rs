@@ -12,12 +12,16 @@ use tollway::core::{BuildContext, LedgerConfig, Object};
 use tollway::evm::LocalKey;
 use tollway::{LocalFacilitator, Registry};
 use tollway_devnet::accounts;
+use tollway_testkit::postgres::{self, Cluster};
 
 /// Where each process is reached at the moment.
 pub(super) type Urls = Arc<Vec<RwLock<String>>>;
 
-/// Environment of a child: what its ledger is opened from.
+/// Environment of a child: what its ledger is opened from, and the database it names.
 const LEDGER: &str = "TOLLWAY_CHAOS_LEDGER";
+const DATABASE: &str = "DATABASE_URL";
+/// The lease of a holder in a shared ledger. A process lives for half of that.
+const LEASE_MS: u64 = 1_000;
 
 /// The process that is killed: `settling <rpc>`.
 pub(crate) async fn serve(args: &[String]) -> Result<(), String> {
@@ -49,6 +53,8 @@ pub(super) struct Facilitators {
     ledger: LedgerConfig,
     /// Removed in the end.
     folder: PathBuf,
+    /// The database of a shared ledger, ended with this, and its URL.
+    database: Option<(Cluster, String)>,
     urls: Urls,
     running: Vec<Mutex<Option<Served>>>,
 }
@@ -57,19 +63,20 @@ impl Facilitators {
     pub(super) async fn start(processes: usize, ledger: &str, rpc: &str) -> Result<Self, String> {
         let folder = std::env::temp_dir().join(format!("tollway-chaos-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+        let cluster = (ledger == "postgres").then(|| postgres::start().ok_or("there is no PostgreSQL")).transpose()?;
+        let database = cluster.map(|cluster| {
+            let url = cluster.database();
+            (cluster, url)
+        });
         let ledger = match ledger {
-            "postgres" => {
-                let url = std::env::var("DATABASE_URL");
-                url.map_err(|_| "--ledger postgres wants the URL of an empty database in DATABASE_URL".to_owned())?;
-                with("postgres", "url", "env:DATABASE_URL")
-            }
+            "postgres" => with("postgres", [("url", format!("env:{DATABASE}").into()), ("leaseMs", LEASE_MS.into())]),
             // Loses what it knows with each kill: shows that the audit would see it.
             "memory" => LedgerConfig::new("memory", Object::new()),
-            _ => with("sqlite", "path", &folder.join("ledger.db").display().to_string()),
+            _ => with("sqlite", [("path", folder.join("ledger.db").display().to_string().into())]),
         };
         let urls = (0..processes).map(|_| RwLock::default()).collect();
         let running = (0..processes).map(|_| Mutex::default()).collect();
-        let this = Self { rpc: rpc.to_owned(), ledger, folder, urls: Arc::new(urls), running };
+        let this = Self { rpc: rpc.to_owned(), ledger, folder, database, urls: Arc::new(urls), running };
         for process in 0..processes {
             this.kill_and_start(process).await?;
         }
@@ -85,7 +92,8 @@ impl Facilitators {
         drop(self.running[process].lock().unwrap_or_else(PoisonError::into_inner).take());
         let ledger = serde_json::to_string(&self.ledger).map_err(|why| why.to_string())?;
         let rpc = self.rpc.clone();
-        let start = move || Served::start_with(&["settling", &rpc], &[(LEDGER, &ledger)]);
+        let url = self.database.as_ref().map(|(_, url)| url.clone()).unwrap_or_default();
+        let start = move || Served::start_with(&["settling", &rpc], &[(LEDGER, &ledger), (DATABASE, &url)]);
         let served = tokio::task::spawn_blocking(start).await.map_err(|why| why.to_string())??;
         *self.urls[process].write().unwrap_or_else(PoisonError::into_inner) = served.url.clone();
         *self.running[process].lock().unwrap_or_else(PoisonError::into_inner) = Some(served);
@@ -122,6 +130,6 @@ impl Drop for Facilitators {
     }
 }
 
-fn with(kind: &str, key: &str, value: &str) -> LedgerConfig {
-    LedgerConfig::new(kind, Object::from_iter([(key.to_owned(), value.into())]))
+fn with<const N: usize>(kind: &str, section: [(&str, serde_json::Value); N]) -> LedgerConfig {
+    LedgerConfig::new(kind, section.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
