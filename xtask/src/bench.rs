@@ -2,11 +2,12 @@
 
 use crate::cargo;
 
-const BENCHES: [(&str, &str); 8] = [
+const BENCHES: [(&str, &str); 9] = [
     ("verify", "a facilitator over HTTP: CPU and RPC round trips per verify, beside bare signature recovery"),
     ("solana", "a facilitator on Solana: CPU and RPC round trips per verify and per settle, how long settling takes"),
     ("server", "a resource server: CPU per free, unpaid and paid request, beside bare axum"),
     ("settle", "settlements on 1 s blocks from one signer: shared transactions beside one for each payment"),
+    ("ledger", "a facilitator with 10^3 and with 10^6 settled payments in its books: peak memory, and settling"),
     ("session", "a resource server: CPU per repeat access by token and by sign-in, with 10^3 and 10^6 entitlements"),
     ("discovery", "searches among 10^3 and 10^6 entries in SQLite; CPU that cataloguing adds to a verify"),
     ("failover", "what a dead first facilitator adds to each request"),

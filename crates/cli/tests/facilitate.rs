@@ -1,39 +1,15 @@
 //! `tollway dev` and `tollway facilitate`, as programs of their own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod support;
 
-/// A program that runs, and what it said first.
-struct Running {
-    child: Child,
-    said: Value,
-}
-
-impl Running {
-    fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollway"));
-        command.args(args).envs(env.iter().copied()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, said: serde_json::from_str(&line).unwrap() }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Command;
+use support::{Running, text};
 
 #[test]
 fn a_facilitator_serves_an_embedded_chain() {
     let dev = Running::start(&["dev", "--port", "0", "--json"], &[]);
     let chain = &dev.said["chains"][0];
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (network, rpc, key) = (text(&chain["network"]), text(&chain["rpc"]), text(&chain["facilitator"]["key"]));
     let args = ["facilitate", "--network", &network, "--rpc", &rpc, "--key", "env:THE_KEY", "--listen", "127.0.0.1:0"];
     let facilitator = Running::start(&[&args[..], &["--ledger", "memory", "--json"]].concat(), &[("THE_KEY", &key)]);

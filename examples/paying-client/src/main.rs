@@ -6,7 +6,7 @@ use clap::Parser;
 use std::fs::File;
 use std::path::PathBuf;
 use tollway::PaymentClient;
-use tollway::core::{BudgetConfig, Money};
+use tollway::core::{BudgetConfig, LedgerConfig, Money, Object};
 use tollway::http::Receipt;
 use tollway::roles::client::ExportFormat;
 
@@ -33,6 +33,9 @@ struct Args {
     /// An origin that may be paid, such as `https://api.example.com`; any if there is none
     #[arg(long = "host")]
     hosts: Vec<String>,
+    /// Keep the books in this file, so that the next run knows what this one spent and lost
+    #[arg(long)]
+    books: Option<PathBuf>,
     /// Write what was spent to this file, as CSV
     #[arg(long)]
     spent: Option<PathBuf>,
@@ -46,6 +49,10 @@ impl Args {
         budget.limits.per_day.clone_from(&self.per_day);
         budget.limits.total.clone_from(&self.total);
         budget.hosts = (!self.hosts.is_empty()).then(|| self.hosts.clone());
+        budget.store = self.books.as_ref().map(|path| {
+            let path = path.display().to_string();
+            LedgerConfig::new("sqlite", Object::from_iter([("path".to_owned(), path.into())]))
+        });
         budget
     }
 }

@@ -45,6 +45,16 @@ impl Served {
         let text = answer.text().await.map_err(|why| why.to_string())?;
         text.parse().map(Duration::from_nanos).map_err(|why| format!("CPU time `{text}`: {why}"))
     }
+
+    /// The most memory the child ever had resident, in KiB, where the system tells (Linux).
+    pub(crate) fn peak_memory(&self) -> Result<u64, String> {
+        let status = format!("/proc/{}/status", self.child.id());
+        let text =
+            std::fs::read_to_string(status).map_err(|why| format!("this system does not tell of memory: {why}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok());
+        number.ok_or_else(|| "this system does not tell of a process's peak".to_owned())
+    }
 }
 
 impl Drop for Served {

@@ -6,6 +6,7 @@ mod child;
 mod discovery;
 mod drive;
 mod failover;
+mod ledger;
 mod methods;
 mod payments;
 mod server;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
                     "server" => server::run(Load::parse(rest, 40_000)?).await,
                     "solana" => solana::run(Load::parse(rest, 20_000)?).await,
                     "failover" => failover::run(Load::parse(rest, 200)?).await,
+                    "ledger" => ledger::run(Load::parse(rest, 4_000)?).await,
                     "settle" => settle::run(rest).await,
                     "discovery" => discovery::run(Load::parse(rest, 20_000)?).await,
                     "session" => session::run(Load::parse(rest, 20_000)?).await,

@@ -109,7 +109,7 @@ impl LocalFacilitatorBuilder {
                 let section = parts.shared.scheme(name, &id);
                 schemes.insert(name, parts.registry.facilitator(name, &id, section, cx.clone()).await?);
             }
-            sides.insert(id, Served { network, schemes, looking: Default::default() });
+            sides.insert(id, Served { network, schemes, looks: Default::default() });
         }
         if sides.is_empty() {
             let why =

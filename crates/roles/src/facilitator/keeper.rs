@@ -2,15 +2,17 @@
 //! processes hand to it.
 
 use super::{Engine, LocalFacilitator};
+use futures_util::StreamExt as _;
 use std::collections::HashSet;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::MutexGuard;
 use tokio::time::{MissedTickBehavior, interval};
-use tollway_core::{ClaimRow, Fault, FaultKind, NetworkId, OpenSlot, Outcome, Ticket};
+use tollway_core::{ClaimKey, ClaimRow, Fault, FaultKind, OpenSlot, Outcome, Ticket};
 
 /// Open slots looked at in one go by the reconciler.
 const RECONCILE_LIMIT: usize = 4096;
+/// Slots looked at at the same time: each takes a few round trips, and after a crash there can be many.
+const RECONCILE_AT_ONCE: usize = 16;
 /// Rows taken over from other processes in one go.
 const HANDED_LIMIT: usize = 256;
 /// How often a shared ledger is asked for rows handed to this process.
@@ -67,11 +69,6 @@ impl Engine {
         }
     }
 
-    /// Waits for its turn to look at a network's open slots. Whoever waited may find in the books what others saw.
-    pub(super) async fn looking(&self, network: &NetworkId) -> Option<MutexGuard<'_, ()>> {
-        Some(self.sides.get(network)?.looking.lock().await)
-    }
-
     /// Reads a slot's outcomes from the chain, or sends its bytes again.
     pub(super) async fn look_at(&self, slot: &OpenSlot) -> Result<Vec<(Ticket, Outcome)>, Fault> {
         let Some(at) = slot.attempts.first().map(|attempt| &attempt.tx().slot) else { return Ok(Vec::new()) };
@@ -113,34 +110,40 @@ impl Engine {
     }
 
     async fn reconcile(&self) -> Result<usize, Fault> {
-        let mut ended = HashSet::new();
-        for mut slot in self.ledger.open(RECONCILE_LIMIT).await? {
-            // A claim that was signed for several slots ends once.
-            slot.claims.retain(|row| !ended.contains(&row.claim.key));
-            if slot.claims.is_empty() {
-                continue;
-            }
-            // A settlement that runs right now ends itself.
-            let runs = slot.claims.iter().any(|row| self.under_way().contains_key(&row.claim.key));
-            if runs {
-                continue;
-            }
-            let at = slot.attempts.first().map(|attempt| &attempt.tx().slot.network);
-            let _looking = match at {
-                Some(network) => self.looking(network).await,
-                None => None,
-            };
-            match self.look_at(&slot).await {
-                Ok(outcomes) => {
-                    let waits = |outcome: &Outcome| matches!(outcome, Outcome::Pending { .. } | Outcome::Included(_));
-                    let over = outcomes.iter().filter(|(_, outcome)| !waits(outcome));
-                    ended.extend(over.map(|(ticket, _)| ticket.key.clone()));
-                    self.note(&slot, outcomes).await?;
-                }
-                Err(why) => tracing::warn!(%why, "a slot could not be reconciled"),
-            }
+        let ended = Mutex::new(HashSet::new());
+        let slots = self.ledger.open(RECONCILE_LIMIT).await?;
+        let looks = slots.into_iter().map(|slot| self.finish_slot(slot, &ended));
+        let mut looks = futures_util::stream::iter(looks).buffer_unordered(RECONCILE_AT_ONCE);
+        while let Some(looked) = looks.next().await {
+            looked?;
         }
-        Ok(ended.len())
+        drop(looks);
+        Ok(ended.into_inner().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
+    /// Looks at one of the open slots, and notes what came of its claims.
+    async fn finish_slot(&self, mut slot: OpenSlot, ended: &Mutex<HashSet<ClaimKey>>) -> Result<(), Fault> {
+        let ended = || ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // A claim that was signed for several slots ends once.
+        {
+            let ended = ended();
+            slot.claims.retain(|row| !ended.contains(&row.claim.key));
+        }
+        // A settlement that runs right now ends itself.
+        let runs = slot.claims.iter().any(|row| self.under_way().contains_key(&row.claim.key));
+        if runs || slot.claims.is_empty() {
+            return Ok(());
+        }
+        match self.look_at(&slot).await {
+            Ok(outcomes) => {
+                let waits = |outcome: &Outcome| matches!(outcome, Outcome::Pending { .. } | Outcome::Included(_));
+                let over = outcomes.iter().filter(|(_, outcome)| !waits(outcome)).map(|(ticket, _)| ticket.key.clone());
+                ended().extend(over);
+                self.note(&slot, outcomes).await?;
+            }
+            Err(why) => tracing::warn!(%why, "a slot could not be reconciled"),
+        }
+        Ok(())
     }
 }
 

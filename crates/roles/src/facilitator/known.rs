@@ -2,7 +2,32 @@
 
 use super::Engine;
 use super::settle::{duplicate, reused};
-use tollway_core::{ClaimRow, Fault, FaultKind, Found, Outcome, Result};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use tollway_core::{ClaimRow, Fault, FaultKind, Found, OpenSlot, Outcome, Result};
+
+/// How long a look is remembered.
+const MEMORY: Duration = Duration::from_secs(60);
+
+/// When open slots were last looked at, by the hash of their first attempt. Many who wait for one transaction ask the chain
+/// once.
+#[derive(Debug, Default)]
+pub(super) struct Looks(HashMap<String, Instant>);
+
+impl Looks {
+    /// Begins a look, for somebody who asked at this time; `false` where one began after that.
+    fn begin(&mut self, slot: &OpenSlot, asked: Instant) -> bool {
+        let Some(first) = slot.attempts.first() else { return false };
+        let now = Instant::now();
+        if self.0.get(&first.tx().hash).is_some_and(|begun| *begun > asked) {
+            return false;
+        }
+        self.0.retain(|_, begun| now.duration_since(*begun) < MEMORY);
+        self.0.insert(first.tx().hash.clone(), now);
+        true
+    }
+}
 
 impl Engine {
     /// What the books say to whoever presents a payment that is in them; `None` if it is not. The same caller, with the
@@ -54,15 +79,20 @@ impl Engine {
     /// Looks at the chain again for a claim whose outcome is unknown.
     async fn look_again(&self, row: &ClaimRow, before: String) -> Result<Outcome> {
         let key = &row.claim.key;
-        let _looking = self.looking(&row.offer.network).await;
+        let asked = Instant::now();
+        let mut looks = match self.sides.get(&row.offer.network) {
+            Some(served) => Some(served.looks.lock().await),
+            None => None,
+        };
         let known = self.ledger.find(key).await?;
-        // Whoever looked just now may have seen it.
+        // Whoever looked meanwhile may have seen it.
         if let Some(Found { outcome: Some(outcome), .. }) = &known
             && !matches!(outcome, Outcome::Pending { .. })
         {
             return Ok(outcome.clone());
         }
-        if let Some(slot) = known.and_then(|found| found.slot) {
+        let slot = known.and_then(|found| found.slot);
+        if let Some(slot) = slot.filter(|slot| looks.as_mut().is_none_or(|looks| looks.begin(slot, asked))) {
             let found = self.look_at(&slot).await.unwrap_or_else(|why| {
                 tracing::warn!(%key, %why, "a pending settlement could not be looked at");
                 Vec::new()
@@ -74,6 +104,7 @@ impl Engine {
                 return Ok(outcome);
             }
         }
+        drop(looks);
         // Read again, since looking may have signed it anew.
         let slot = self.ledger.find(key).await?.and_then(|found| found.slot);
         let newest = slot.as_ref().and_then(|slot| slot.carrying(key).last().map(|attempt| attempt.tx().hash.clone()));

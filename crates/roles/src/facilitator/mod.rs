@@ -51,8 +51,8 @@ struct Engine {
 struct Served {
     network: Arc<dyn Network>,
     schemes: BTreeMap<&'static str, Arc<dyn FacilitatorDyn>>,
-    /// Held while an open slot is looked at: many who wait for one answer ask the chain once.
-    looking: tokio::sync::Mutex<()>,
+    /// Held while an open slot is looked at for somebody who asks.
+    looks: tokio::sync::Mutex<known::Looks>,
 }
 
 impl LocalFacilitator {

@@ -18,7 +18,7 @@ use tollway_testkit::postgres::{self, Cluster};
 pub(super) type Urls = Arc<Vec<RwLock<String>>>;
 
 /// Environment of a child: what its ledger is opened from, and the database it names.
-const LEDGER: &str = "TOLLWAY_CHAOS_LEDGER";
+pub(crate) const LEDGER: &str = "TOLLWAY_CHAOS_LEDGER";
 const DATABASE: &str = "DATABASE_URL";
 /// The lease of a holder in a shared ledger. A process lives for half of that.
 const LEASE_MS: u64 = 1_000;

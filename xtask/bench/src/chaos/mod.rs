@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tollway_devnet::contracts::addresses::USDC;
 use tollway_devnet::{Devnet, Fault, Mining, accounts};
 
-pub(crate) use facilitators::serve;
+pub(crate) use facilitators::{LEDGER, serve};
 
 /// Longest wait from the last kill until everything has ended.
 const PATIENCE: Duration = Duration::from_secs(60);
