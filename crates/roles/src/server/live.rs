@@ -63,6 +63,13 @@ impl ResourceServer {
             }
             return Ok(live);
         }
+        // In a box of its own: requests that need not wait carry less.
+        Box::pin(self.first_live()).await
+    }
+
+    /// Asks the facilitators, of which none has answered so far; one request for all that wait.
+    async fn first_live(&self) -> Result<Arc<Live>, Refusal> {
+        let cell = &self.engine.live;
         let _attempt = cell.attempt.lock().await;
         match cell.get() {
             (Some(live), _) => return Ok(live),
