@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Stores take the crate without what asks over the network, and with it without what only that uses.
+#![cfg_attr(not(feature = "http"), allow(dead_code))]
 
 #[cfg(feature = "http")]
 mod catalogue;

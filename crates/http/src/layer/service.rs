@@ -101,45 +101,54 @@ where
 {
     /// Everything this holds gives back what it took when it is dropped: a client that leaves or a handler that
     /// panics needs no care here.
-    async fn run(mut self, mut parts: Parts, body: Body, covered: Covered) -> Result<Response, S::Error> {
-        if parts.headers.get_all(PAYMENT_SIGNATURE).iter().any(|value| value.len() > MAX_HEADER) {
-            return Ok(status::header_too_long());
-        }
-        let Covered { route, head_as_get } = covered;
-        let (read, body) = match self.config.read_bodies.or_else(|| self.server.reads_body(route)) {
-            None => (None, body),
-            // In a box of its own, so that those whose body is not read carry less.
-            Some(limit) => match Box::pin(timeout(BODY_TIMEOUT, to_bytes(body, limit))).await {
-                Ok(Ok(bytes)) => (Some(bytes.clone()), Body::from(bytes)),
-                Ok(Err(_)) => return Ok(status::body_too_long(limit)),
-                Err(_) => return Ok(status::body_too_slow()),
-            },
-        };
-        let admission = {
-            let view = HttpRequest::new(&parts).head_as_get(head_as_get).with_body(read);
-            self.server.admit_by(route, &view).await
-        };
-        match admission {
-            Admission::Free => self.inner.call(Request::from_parts(parts, body)).await,
-            Admission::Granted(granted) => {
-                hide_credentials(&mut parts.headers);
-                if let Some(account) = granted.account() {
-                    parts.extensions.insert(Session { account: account.clone() });
-                }
-                let mut response = self.inner.call(Request::from_parts(parts, body)).await?;
-                let served = is_served(&response);
-                let attach = granted.finished(served).await;
-                status::append(response.headers_mut(), header::pairs(&attach));
-                if served || !attach.is_empty() {
-                    // Opened for one client: no more public than what was paid for.
-                    cache::make_private(response.headers_mut());
-                }
-                Ok(response)
+    ///
+    /// A block and not an `async fn`, which would hold its arguments twice: every covered request pays for its size.
+    #[expect(clippy::manual_async_fn, reason = "arguments are held once")]
+    fn run(
+        mut self,
+        mut parts: Parts,
+        body: Body,
+        Covered { route, head_as_get }: Covered,
+    ) -> impl Future<Output = Result<Response, S::Error>> + Send {
+        async move {
+            if parts.headers.get_all(PAYMENT_SIGNATURE).iter().any(|value| value.len() > MAX_HEADER) {
+                return Ok(status::header_too_long());
             }
-            Admission::Refused(why) => Ok(self.refusal(why, &parts.headers)),
-            // In a box of its own, so that those who are only told the price carry less.
-            Admission::Admitted(admitted) => Box::pin(self.sell(admitted, parts, body)).await,
-            _ => Ok(status::internal()),
+            let (read, body) = match self.config.read_bodies.or_else(|| self.server.reads_body(route)) {
+                None => (None, body),
+                // In a box of its own, so that those whose body is not read carry less.
+                Some(limit) => match Box::pin(timeout(BODY_TIMEOUT, to_bytes(body, limit))).await {
+                    Ok(Ok(bytes)) => (Some(bytes.clone()), Body::from(bytes)),
+                    Ok(Err(_)) => return Ok(status::body_too_long(limit)),
+                    Err(_) => return Ok(status::body_too_slow()),
+                },
+            };
+            let admission = {
+                let view = HttpRequest::new(&parts).head_as_get(head_as_get).with_body(read);
+                self.server.admit_by(route, &view).await
+            };
+            match admission {
+                Admission::Free => self.inner.call(Request::from_parts(parts, body)).await,
+                Admission::Granted(granted) => {
+                    hide_credentials(&mut parts.headers);
+                    if let Some(account) = granted.account() {
+                        parts.extensions.insert(Session { account: account.clone() });
+                    }
+                    let mut response = self.inner.call(Request::from_parts(parts, body)).await?;
+                    let served = is_served(&response);
+                    let attach = granted.finished(served).await;
+                    status::append(response.headers_mut(), header::pairs(&attach));
+                    if served || !attach.is_empty() {
+                        // Opened for one client: no more public than what was paid for.
+                        cache::make_private(response.headers_mut());
+                    }
+                    Ok(response)
+                }
+                Admission::Refused(why) => Ok(self.refusal(why, &parts.headers)),
+                // In a box of its own, so that those who are only told the price carry less.
+                Admission::Admitted(admitted) => Box::pin(self.sell(admitted, parts, body)).await,
+                _ => Ok(status::internal()),
+            }
         }
     }
 

@@ -157,7 +157,8 @@ async fn unpaid(
     {
         return Ok(Refusal::Challenge(kept.clone()));
     }
-    let offers = resolve(engine, route, live, request).await?;
+    // In a box of its own: most challenges are kept.
+    let offers = Box::pin(resolve(engine, route, live, request)).await?;
     Ok(challenge::fresh(engine, route, request, &offers, &codes::PAYMENT_REQUIRED))
 }
 
