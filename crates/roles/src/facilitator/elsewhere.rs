@@ -37,8 +37,8 @@ impl Engine {
             }
             match self.wait(row, left).await? {
                 Some(Found { outcome: Some(Outcome::Pending { .. }), slot: None, .. }) => {
-                    let Some(back) = self.ledger.retake(row).await? else { continue };
-                    cx.ticket = back.row.ticket();
+                    let Some(ticket) = self.take_up(row).await? else { continue };
+                    cx.ticket = ticket;
                     result = payment.settle(cx).await;
                 }
                 Some(Found { outcome: Some(outcome), .. }) => return Ok(outcome),

@@ -5,7 +5,7 @@ use super::settle::{duplicate, reused};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
-use tollway_core::{ClaimRow, Fault, FaultKind, Found, OpenSlot, Outcome, Result};
+use tollway_core::{ClaimRow, Fault, FaultKind, Found, OpenSlot, Outcome, Result, Ticket};
 
 /// How long a look is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -58,6 +58,29 @@ impl Engine {
             Some(outcome) => Ok(Some(outcome)),
             None => self.join(&found.row).await.map(Some),
         }
+    }
+
+    /// Takes up what nobody knows of and nothing was signed for: whoever had it died before that, or could not write it
+    /// down. What is not in the books was not sent, and whoever had it signs nothing any more.
+    pub(super) async fn take_up(&self, row: &ClaimRow) -> Result<Option<Ticket>> {
+        let unsigned = |found: &Found| {
+            let nobody_knows =
+                matches!(&found.outcome, Some(Outcome::Pending { transaction }) if transaction.is_empty());
+            nobody_knows && found.slot.is_none()
+        };
+        let Some(found) = self.ledger.find(&row.claim.key).await?.filter(unsigned) else { return Ok(None) };
+        let nameless = found.row.caller.token().is_none() && row.caller.token().is_none();
+        if !nameless && !found.row.caller.is(&row.caller) {
+            return Ok(None);
+        }
+        let Some(back) = self.ledger.retake(row).await? else { return Ok(None) };
+        let ticket = back.row.ticket();
+        if self.ledger.find(&row.claim.key).await?.is_some_and(|found| found.slot.is_none()) {
+            return Ok(Some(ticket));
+        }
+        // It was written down at the last moment.
+        self.ledger.resolve(&[(ticket, Outcome::Pending { transaction: String::new() })]).await?;
+        Ok(None)
     }
 
     /// The same caller asks while its settlement runs: wait for that one.

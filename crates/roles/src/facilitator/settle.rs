@@ -89,7 +89,10 @@ impl Engine {
         let ticket = match self.ledger.take(&row).await? {
             Taken::New(ticket) => ticket,
             Taken::TokenReused => return Err(reused().into()),
-            _ => return self.known(&row).await?.ok_or_else(|| duplicate().into()),
+            _ => match self.take_up(&row).await? {
+                Some(ticket) => ticket,
+                None => return self.known(&row).await?.ok_or_else(|| duplicate().into()),
+            },
         };
         let _ = taken.set(ticket.clone());
         self.finish(&*payment, row.with_turn(ticket.turn)).await

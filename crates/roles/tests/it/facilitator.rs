@@ -4,7 +4,10 @@ use crate::support::{local, local_builder, registry};
 use async_trait::async_trait;
 use serde_json::json;
 use std::sync::Arc;
-use tollway_core::{Caller, Facilitator, Failure, Outcome, PaymentPayload, PaymentRequirements, Rejected, codes};
+use tollway_core::{
+    AccountId, Caller, Claim, ClaimKey, ClaimRow, Facilitator, Failure, Ledger, Outcome, PaymentPayload,
+    PaymentRequirements, Rejected, Scope, codes,
+};
 use tollway_roles::facilitator::FacilitatorHook;
 use tollway_roles::{LocalFacilitator, MemoryLedger};
 use tollway_testkit::{FakeChain, FakePayload, OnSettle, Script, fixtures};
@@ -241,6 +244,42 @@ async fn a_payment_comes_back_when_the_process_it_was_handed_to_dies() {
     let settled = settling.await.unwrap();
     assert!(matches!(settled, Ok(Outcome::Settled(_))), "{settled:?}");
     assert_eq!(chain.auditor().transfers().len(), 1);
+}
+
+/// The process that has a payment dies before it signed, while another waits for its outcome: nobody knows, once, and then
+/// whoever is asked takes it up. So does what was answered as unknown before it was signed.
+#[tokio::test]
+async fn a_payment_that_nobody_signed_is_taken_up_when_it_is_presented_again() {
+    let network = "fake:facilitator-taken-up";
+    let chain = FakeChain::at(network);
+    for (nonce, caller) in [("n1", fixtures::caller("mine")), ("n2", Caller::ANONYMOUS)] {
+        let first = MemoryLedger::default();
+        let second = Arc::new(first.beside());
+        let (raw, offer) = payment(network, nonce, Script::default());
+        let key = ClaimKey::new(&offer.network, "fake", &["alice", nonce]);
+        let claim = Claim::new(key, AccountId::new(offer.network.clone(), "alice"));
+        let row = ClaimRow::new(Scope::Facilitator, claim, raw.clone(), offer.clone(), caller.clone());
+        let ticket = Ledger::take(&first, &row).await.unwrap().ticket().unwrap();
+        let facilitator = local_builder(network).ledger(second.clone()).build().await.unwrap();
+        if nonce == "n1" {
+            let settling = facilitator.settle(&raw, &offer, &caller);
+            let dying = async {
+                tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+                first.leave();
+            };
+            let (unknown, ()) = tokio::join!(settling, dying);
+            assert!(matches!(unknown, Err(Failure::Fault(_))), "{unknown:?}");
+        } else {
+            let unknown = Outcome::Pending { transaction: String::new() };
+            second.resolve(Scope::Facilitator, &[(ticket, unknown)]).await.unwrap();
+        }
+        let stranger = facilitator.settle(&raw, &offer, &fixtures::caller("another")).await;
+        assert_eq!(code(stranger), "duplicate_settlement");
+        let settled = facilitator.settle(&raw, &offer, &caller).await;
+        assert!(matches!(settled, Ok(Outcome::Settled(_))), "{nonce}: {settled:?}");
+    }
+    assert_eq!(chain.auditor().transfers().len(), 2);
+    chain.auditor().assert_at_most_once();
 }
 
 #[tokio::test]
