@@ -4,6 +4,7 @@
 mod bench;
 mod browser;
 mod contracts;
+mod interop;
 mod source;
 mod test;
 mod tidy;
@@ -23,6 +24,7 @@ tasks:
   bench <name> [...]   benchmarks; `cargo xtask bench` lists them
   chaos [...]          kills facilitators under load and asks the chain whether every payment moved once
   browser              installs Chromium for the tests of pages, unless there is a browser
+  interop [--json]     our programs and the reference SDK in the same roles, in every mix; needs Node, or installs it
   contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             "bench" => bench::run(rest),
             "browser" => browser::ensure(),
             "chaos" => bench::chaos(rest),
+            "interop" => interop::run(rest),
             "contracts" => contracts::run(rest),
             "help" | "--help" | "-h" => {
                 println!("{USAGE}");

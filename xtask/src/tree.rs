@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Crate → the crates of this workspace it may depend on. A crate that is not listed may depend on none.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("tollway-core", &[]),
     ("tollway-roles", &["tollway-core"]),
     ("tollway-evm", &["tollway-core"]),
@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
     ("paying-client", &["tollway"]),
+    ("interop", &["tollway"]),
     ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store"]),
 ];
 

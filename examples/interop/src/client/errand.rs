@@ -99,7 +99,8 @@ impl Errand {
         let (headers, body) = (self.headers.clone(), self.body.clone());
         let http = http::client(self.payer(settings).build().await?)?;
         let typed = headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
-        let request = headers.iter().fold(http.request(method, url), |request, (name, value)| request.header(name, value));
+        let request =
+            headers.iter().fold(http.request(method, url), |request, (name, value)| request.header(name, value));
         let request = match body {
             None | Some(Value::Null) => request,
             Some(Value::String(text)) => request.body(text),
@@ -145,10 +146,13 @@ impl Errand {
         }
         payer = payer.prefer([self.prefer.network, self.prefer.scheme].into_iter().flatten());
         let networks: Option<Vec<_>> = self.siwx.map(|wallets| wallets.into_iter().map(Wallet::pattern).collect());
-        payer = payer.extension("sign-in-with-x", match networks {
-            None => json!({ "enabled": false }),
-            Some(networks) => json!({ "networks": networks }),
-        });
+        payer = payer.extension(
+            "sign-in-with-x",
+            match networks {
+                None => json!({ "enabled": false }),
+                Some(networks) => json!({ "networks": networks }),
+            },
+        );
         match self.payment_id {
             None => payer.extension(PAYMENT_IDENTIFIER, json!({ "enabled": false })),
             Some(id) if id == "auto" => payer,
