@@ -1,18 +1,20 @@
-//! `test` and `lint`: what CI runs, and nothing that needs more than Rust.
+//! `test` and `lint`: what CI runs. What needs more than Rust is installed, or said not to be tested.
 
-use crate::{browser, cargo, cargo_output, cargo_with, tidy};
+use crate::{browser, cargo, cargo_output, cargo_with, interop, tidy};
 
 /// Everything: fast checks first.
 pub(crate) fn test() -> Result<(), String> {
     tidy::run()?;
     lint()?;
+    let mut variables = Vec::new();
     if let Err(why) = browser::ensure() {
         println!("{why}\nNOT TESTED: pages in a browser. Their HTML is tested by a parser.");
         // The test that needs one says the same, and passes.
-        return cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &[("TOLLWAY_NO_BROWSER", "1")]);
+        variables.push(("TOLLWAY_NO_BROWSER", "1"));
     }
     // Examples and benchmarks are compiled by clippy above; here they would only cost time.
-    cargo(&["test", "--workspace", "--all-features", "--quiet"])
+    cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &variables)?;
+    interop::run(&[])
 }
 
 /// rustfmt and clippy. A minimal toolchain has neither: then it says so and goes on.

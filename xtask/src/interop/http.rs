@@ -98,12 +98,14 @@ impl Message {
         stream.write_all(&[head.as_bytes(), &self.body].concat()).map_err(|why| why.to_string())
     }
 
-    /// Sends it to an origin such as `http://127.0.0.1:4020`, and reads the answer.
+    /// Sends it to an origin such as `http://127.0.0.1:4020`, and reads the answer. A `Host` that it has it keeps.
     pub(super) fn send(&self, origin: &str) -> Result<Self, String> {
         let host = origin.strip_prefix("http://").unwrap_or(origin);
         let stream = TcpStream::connect(host).map_err(|why| format!("{origin}: {why}"))?;
         let mut request = self.clone();
-        request.set("host", host);
+        if request.header("host").is_none() {
+            request.set("host", host);
+        }
         request.write(&stream)?;
         Self::read(&stream).map_err(|why| format!("{origin}: {why}"))
     }

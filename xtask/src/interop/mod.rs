@@ -1,19 +1,24 @@
 //! `interop`: the programs of `examples/interop` and the reference SDK in the same roles, in every mix that has both.
 
+mod alike;
 mod http;
 mod node;
 mod payments;
 mod program;
 mod refusals;
 mod relay;
+mod report;
 mod sessions;
+mod tampering;
 mod wire;
 mod world;
 
 use crate::cargo_output;
 use program::Start;
+use report::Matrix;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use world::{Cast, Who, World};
@@ -22,7 +27,7 @@ use world::{Cast, Who, World};
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What came of a case that ended.
-pub(super) enum Outcome {
+enum Outcome {
     /// As the specification says, and as the other side does.
     Agrees,
     /// The reference does otherwise, in the way that `docs/interop.md` describes under this heading.
@@ -55,7 +60,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let sdk = match node::install() {
         Ok(sdk) => sdk,
         Err(why) => {
-            println!("{why}\nNOT TESTED: the roles together with the reference SDK. Recorded exchanges with it are.");
+            eprintln!("{why}\nNOT TESTED: the roles together with the reference SDK. Recorded exchanges with it are.");
             return Ok(());
         }
     };
@@ -64,35 +69,37 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         eprintln!("the matrix did not end in {LONGEST:?}");
         std::process::exit(1);
     });
-    let (began, programs) = (Instant::now(), build()?);
-    let ours = |name: &str| programs.get(name).map(|path| Start::new([path])).ok_or(format!("no program `{name}`"));
-    let dev = Start::new([
-        programs.get("tollway").ok_or("no program `tollway`")?.as_str(),
-        "dev",
-        "--json",
-        "--port",
-        "0",
-        "--block-time",
-        "100",
-    ]);
-    let cases: Vec<&Case> = [payments::CASES, sessions::CASES, refusals::CASES].into_iter().flatten().collect();
-    let mut columns: Vec<Vec<Verdict>> = Vec::new();
-    for (head, cast) in &CASTS {
-        eprintln!("{head}: {} cases", cases.len());
-        let start = |who: &Who, role: &str| match who {
-            Who::Ours => ours(&format!("interop-{role}")),
-            Who::Theirs => Ok(Start::new([Path::new("node"), &sdk.join(format!("{role}.mjs"))])),
+    let programs = build()?;
+    let program = |name: &str| programs.get(name).map(Path::new).ok_or(format!("cargo built no program `{name}`"));
+    let dev = ["dev", "--json", "--port", "0", "--block-time", "100"].map(Path::new);
+    let dev = Start::new([&[program("tollway")?], &dev[..]].concat());
+    let log_path = sdk.join("programs.log");
+    let log = File::create(&log_path).map_err(|why| format!("{}: {why}", log_path.display()))?;
+
+    let cases: Vec<&Case> =
+        [payments::CASES, sessions::CASES, tampering::CASES, refusals::CASES].into_iter().flatten().collect();
+    let mut matrix = Matrix::new(cases.iter().map(|case| case.name).collect());
+    let (began, mut said) = (Instant::now(), Vec::new());
+    for (head, cast) in CASTS {
+        let start = |who, role: &str| {
+            Ok::<_, String>(match who {
+                Who::Ours => Start::new([program(&format!("interop-{role}"))?]),
+                Who::Theirs => Start::new([Path::new("node"), &sdk.join(format!("{role}.mjs"))]),
+            })
         };
-        let roles =
-            [start(&cast.facilitator, "facilitator")?, start(&cast.server, "server")?, start(&cast.client, "client")?];
-        let mut world = World::start(&dev, &roles, *cast)?;
-        columns.push(cases.iter().map(|case| (case.run)(&mut world)).collect());
+        let (facilitator, server) = (start(cast.facilitator, "facilitator")?, start(cast.server, "server")?);
+        let roles = [facilitator, server, start(cast.client, "client")?];
+        let mut world = World::start(&dev, &roles, cast, &log)?;
+        said.push((alike::challenges(&world)?, alike::supported(&world)?));
+        matrix.add(head, cases.iter().map(|case| (case.run)(&mut world)).collect());
     }
-    report(&cases, &columns, as_json, began.elapsed());
-    let failed = columns.iter().flatten().filter(|verdict| verdict.is_err()).count();
-    match failed {
+    // Where the mixes differ in one role alone, what that role says must be the same.
+    alike::differences(&said[0].0, &said[1].0, "challenge ", &mut matrix.apart);
+    alike::differences(&said[0].1, &said[2].1, "/supported ", &mut matrix.apart);
+    matrix.print(as_json, began.elapsed());
+    match matrix.failed() {
         0 => Ok(()),
-        _ => Err(format!("{failed} of {} cases failed", cases.len() * columns.len())),
+        failed => Err(format!("{failed} failed; what the programs said is in {}", log_path.display())),
     }
 }
 
@@ -104,51 +111,4 @@ fn build() -> Result<BTreeMap<String, String>, String> {
     let programs = artifacts.filter(|artifact| artifact["target"]["kind"] == json!(["bin"]));
     let text = |value: &Value| value.as_str().map(str::to_owned);
     Ok(programs.filter_map(|it| Some((text(&it["target"]["name"])?, text(&it["executable"])?))).collect())
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Ok(Outcome::Agrees) => "ok",
-        Ok(Outcome::Deviates(_)) => "deviates",
-        Err(_) => "FAILED",
-    }
-}
-
-fn report(cases: &[&Case], columns: &[Vec<Verdict>], as_json: bool, took: Duration) {
-    let heads: Vec<_> = CASTS.iter().map(|(head, _)| *head).collect();
-    if as_json {
-        let cell = |verdict: &Verdict| match verdict {
-            Ok(Outcome::Agrees) => json!({ "result": "ok" }),
-            Ok(Outcome::Deviates(how)) => json!({ "result": "deviates", "how": how }),
-            Err(why) => json!({ "result": "failed", "why": why }),
-        };
-        let row = |at: usize| {
-            heads.iter().zip(columns).map(|(head, column)| ((*head).to_owned(), cell(&column[at]))).collect()
-        };
-        let rows = cases.iter().enumerate().map(|(at, case)| {
-            let mut row: serde_json::Map<String, Value> = row(at);
-            row.insert("case".to_owned(), json!(case.name));
-            Value::Object(row)
-        });
-        println!("{}", json!({ "seconds": took.as_secs(), "cases": rows.collect::<Vec<_>>() }));
-        return;
-    }
-    let width = cases.iter().map(|case| case.name.len()).max().unwrap_or_default();
-    println!("{:width$}  {}", "", heads.join("  "));
-    for (at, case) in cases.iter().enumerate() {
-        let cells = heads.iter().zip(columns).map(|(head, column)| format!("{:1$}", word(&column[at]), head.len()));
-        println!("{:width$}  {}", case.name, cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    for (head, column) in heads.iter().zip(columns) {
-        for (case, verdict) in cases.iter().zip(column) {
-            match verdict {
-                Ok(Outcome::Agrees) => {}
-                Ok(Outcome::Deviates(how)) => {
-                    println!("{head}, {}: deviates, see docs/interop.md, \"{how}\"", case.name)
-                }
-                Err(why) => println!("{head}, {}: FAILED: {why}", case.name),
-            }
-        }
-    }
-    println!("{} s", took.as_secs());
 }

@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 
 /// Where our programs for the SDK are, and the list of what they need.
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
+/// Oldest Node that the SDK runs on.
+const OLDEST: u32 = 20;
 /// Longest wait for the registry.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn answers(name: &str) -> bool {
-    Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+/// The major version that a program says it is.
+fn version(name: &str) -> Option<u32> {
+    let output = Command::new(name).arg("--version").output().ok().filter(|output| output.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }
 
 fn is_there() -> bool {
-    answers("node") && answers("npm")
+    version("node").is_some_and(|major| major >= OLDEST) && version("npm").is_some()
 }
 
 /// Sees to it that the SDK is installed, and gives the folder where it is, with our programs.
@@ -24,13 +29,14 @@ fn is_there() -> bool {
 /// There is no Node, and none can be had; or the registry cannot be asked.
 pub(super) fn install() -> Result<PathBuf, String> {
     if !is_there() {
-        println!("no Node yet: installing it from the system's packages");
+        eprintln!("no Node {OLDEST} yet: installing it from the system's packages");
         for args in [&["update"][..], &["install", "--yes", "--no-install-recommends", "nodejs", "npm"]] {
-            let _ = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").status();
+            let mut apt = Command::new("apt-get");
+            let _ = apt.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr()).status();
         }
     }
     if !is_there() {
-        return Err("no Node could be installed; install Node 20 or newer, with npm".to_owned());
+        return Err(format!("no Node could be installed; install Node {OLDEST} or newer, with npm"));
     }
     let folder = target()?.join("interop");
     copy(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;

@@ -1,6 +1,7 @@
 //! Programs that end when this one does, however it ends.
 
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Longest wait for a line.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs a program until the shell's input ends. The kernel closes it even if nobody is left to.
-const LEASH: &str = "\"$@\" & pid=$!; exec >/dev/null; read -r line; kill $pid 2>/dev/null; wait $pid";
+const LEASH: &str = "\"$@\" & pid=$!; exec >/dev/null 2>&1; read -r line; kill $pid 2>/dev/null; wait $pid";
 
 /// How a program is started.
 #[derive(Debug, Clone)]
@@ -25,14 +26,14 @@ impl Start {
     }
 
     /// Starts a program whose input nobody needs.
-    pub(super) fn leashed(&self, settings: &[(&str, &str)]) -> Result<Program, String> {
+    pub(super) fn leashed(&self, settings: &[(&str, &str)], log: &File) -> Result<Program, String> {
         let words = ["sh", "-c", LEASH, "leash"].map(str::to_owned);
-        Program::start(&[&words[..], &self.words].concat(), settings)
+        Program::start(&[&words[..], &self.words].concat(), settings, log)
     }
 
     /// Starts a program that ends with its input by itself.
-    pub(super) fn talking(&self, settings: &[(&str, &str)]) -> Result<Program, String> {
-        Program::start(&self.words, settings)
+    pub(super) fn talking(&self, settings: &[(&str, &str)], log: &File) -> Result<Program, String> {
+        Program::start(&self.words, settings, log)
     }
 }
 
@@ -45,10 +46,16 @@ pub(super) struct Program {
 }
 
 impl Program {
-    fn start(words: &[String], settings: &[(&str, &str)]) -> Result<Self, String> {
+    fn start(words: &[String], settings: &[(&str, &str)], log: &File) -> Result<Self, String> {
         let name = words.last().cloned().unwrap_or_default();
+        let log = log.try_clone().map_err(|why| format!("the log: {why}"))?;
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).envs(settings.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(&words[1..])
+            .envs(settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut child = command.spawn().map_err(|why| format!("{name} cannot be started: {why}"))?;
         let (sender, lines) = channel();
         if let Some(out) = child.stdout.take() {

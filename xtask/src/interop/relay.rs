@@ -85,8 +85,7 @@ impl Relay {
         if hold {
             return Message { first: "HTTP/1.1 503 Held".to_owned(), ..Message::default() }.write(stream);
         }
-        let mut forwarded = request.clone();
-        forwarded.first = forwarded.first.replace("HTTP/1.1", "HTTP/1.0");
+        let forwarded = Message { first: request.first.replace("HTTP/1.1", "HTTP/1.0"), ..request };
         let mut answer = forwarded.send(&server)?;
         if let (Some(edit), Some(header)) = (edit, answer.header("payment-required")) {
             let mut challenge = wire::decode(header)?;

@@ -5,6 +5,7 @@ use super::program::{Program, Start};
 use super::relay::Relay;
 use super::wire;
 use serde_json::{Value, json};
+use std::fs::File;
 
 /// Who plays a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +49,10 @@ fn account<'a>(chain: &'a Value, name: &str) -> &'a Value {
 }
 
 impl World {
-    /// Starts chains of its own, and on them a facilitator, a server and a client.
-    pub(super) fn start(dev: &Start, roles: &[Start; 3], cast: Cast) -> Result<Self, String> {
-        let dev = dev.leashed(&[])?;
+    /// Starts chains of its own, and on them a facilitator, a server and a client. What they have to say beside their
+    /// answers goes to the log.
+    pub(super) fn start(dev: &Start, roles: &[Start; 3], cast: Cast, log: &File) -> Result<Self, String> {
+        let dev = dev.leashed(&[], log)?;
         let said = dev.json()?["chains"].take();
         let chain = |namespace: &str| {
             let mut chains = said.as_array().into_iter().flatten();
@@ -74,7 +76,7 @@ impl World {
             let key = |chain| text(&account(chain, name)["key"]);
             [&shared[..], &[("EVM_PRIVATE_KEY", key(evm)), ("SVM_PRIVATE_KEY", key(svm))]].concat()
         };
-        let facilitating = roles[0].leashed(&keys("facilitator"))?;
+        let facilitating = roles[0].leashed(&keys("facilitator"), log)?;
         let facilitator = facilitating.ready()?;
         let relay = Relay::start()?;
         let payee = |chain| text(&account(chain, "payTo")["address"]);
@@ -84,10 +86,10 @@ impl World {
             ("EVM_PAY_TO", payee(evm)),
             ("SVM_PAY_TO", payee(svm)),
         ];
-        let serving = roles[1].leashed(&[&shared[..], &selling].concat())?;
+        let serving = roles[1].leashed(&[&shared[..], &selling].concat(), log)?;
         let server = serving.ready()?;
         relay.point_at(&server);
-        let client = roles[2].talking(&keys("client"))?;
+        let client = roles[2].talking(&keys("client"), log)?;
         match client.json()? {
             ready if ready == json!({ "ready": true }) => {}
             other => return Err(format!("the client says {other} and not that it is ready")),
