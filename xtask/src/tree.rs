@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("toy-chain", &["tollway-core"]),
     ("paid-api", &["tollway"]),
     ("paying-client", &["tollway"]),
+    ("interop", &["tollway"]),
     ("tollway-bench", &["tollway", "tollway-devnet", "tollway-store", "tollway-testkit"]),
 ];
 

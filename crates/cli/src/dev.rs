@@ -44,6 +44,8 @@ fn object(facts: &Facts) -> serde_json::Value {
         "payer": { "address": facts.payer, "key": facts.payer_key },
         "payee": { "address": facts.payee },
         "facilitator": { "key": facts.facilitator_key },
+        "tokens": facts.tokens,
+        "accounts": facts.accounts,
     })
 }
 

@@ -20,6 +20,23 @@ fn a_facilitator_serves_an_embedded_chain() {
 }
 
 #[test]
+fn what_dev_says_is_all_it_takes_to_use_its_chains() {
+    let dev = Running::start(&["dev", "--port", "0", "--json", "--block-time", "0"], &[]);
+    for chain in dev.said["chains"].as_array().unwrap() {
+        let accounts = chain["accounts"].as_array().unwrap();
+        let client = accounts.iter().find(|account| account["name"] == "client").unwrap();
+        assert_eq!(client["address"], chain["payer"]["address"]);
+        assert_eq!(chain["tokens"]["USDC"], chain["asset"]["address"]);
+        let key = client["key"].as_str().unwrap();
+        match chain["network"].as_str().unwrap().starts_with("eip155:") {
+            true => assert_eq!(client["key"], chain["payer"]["key"]),
+            // Base58 of 64 bytes, as wallets export keys.
+            false => assert!((86..=88).contains(&key.len()), "{key}"),
+        }
+    }
+}
+
+#[test]
 fn mistakes_say_what_to_write() {
     let run = |args: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_tollway")).args(args).output().unwrap();

@@ -36,6 +36,12 @@ impl SecretRef {
     pub fn new(reference: impl Into<String>) -> Self {
         Self(reference.into())
     }
+
+    /// The reference as written, for a [`Secrets`] of your own. Keep it out of logs and errors: somebody may have written
+    /// the secret itself where a reference to it belongs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for SecretRef {
@@ -102,6 +108,22 @@ mod tests {
         let error = EnvironmentSecrets.resolve(&reference).unwrap_err();
         assert!(!error.contains("canary") && !format!("{reference:?}").contains("canary"));
         assert!(!format!("{:?}", Secret::new(canary)).contains("canary"));
+    }
+
+    #[test]
+    fn a_vault_sees_what_it_is_asked_for() {
+        #[derive(Debug)]
+        struct Vault;
+        impl Secrets for Vault {
+            fn resolve(&self, reference: &SecretRef) -> Result<Secret, String> {
+                match reference.as_str() {
+                    "vault:payer" => Ok(Secret::new("s3cret")),
+                    _ => EnvironmentSecrets.resolve(reference),
+                }
+            }
+        }
+        assert_eq!(Vault.resolve(&SecretRef::new("vault:payer")), Ok(Secret::new("s3cret")));
+        assert!(Vault.resolve(&SecretRef::new("vault:other")).is_err());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use crate::{PAYMENT_IDENTIFIER, is_id};
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use tollway_core::{
-    Build, BuildContext, ClientExtension, Fault, FaultKind, NoConfig, PaymentPayload, PaymentRequired, Result,
+    Build, BuildContext, ClientExtension, Fault, FaultKind, PaymentPayload, PaymentRequired, Result,
 };
 
 type Ids = Arc<dyn Fn(&PaymentRequired) -> Result<String, Fault> + Send + Sync>;
@@ -15,6 +16,7 @@ type Ids = Arc<dyn Fn(&PaymentRequired) -> Result<String, Fault> + Send + Sync>;
 #[derive(Clone)]
 pub struct PaymentIdentifierClient {
     ids: Ids,
+    enabled: bool,
 }
 
 impl fmt::Debug for PaymentIdentifierClient {
@@ -37,7 +39,7 @@ pub fn new_id() -> Result<String, Fault> {
 
 impl Default for PaymentIdentifierClient {
     fn default() -> Self {
-        Self { ids: Arc::new(|_| new_id()) }
+        Self { ids: Arc::new(|_| new_id()), enabled: true }
     }
 }
 
@@ -50,7 +52,7 @@ impl PaymentIdentifierClient {
     /// Ids of the application's own, such as the numbers of its orders: 16 to 128 letters, digits, `_` and `-`, which
     /// nobody else can guess. One id for one purchase: under a second one it is answered as the first was.
     pub fn with_ids(ids: impl Fn(&PaymentRequired) -> String + Send + Sync + 'static) -> Self {
-        Self { ids: Arc::new(move |required| Ok(ids(required))) }
+        Self { ids: Arc::new(move |required| Ok(ids(required))), enabled: true }
     }
 }
 
@@ -61,6 +63,9 @@ impl ClientExtension for PaymentIdentifierClient {
     }
 
     async fn enrich(&self, required: &PaymentRequired, payment: &mut PaymentPayload) -> Result<()> {
+        if !self.enabled {
+            return Ok(());
+        }
         let extensions = payment.extensions.get_or_insert_default();
         let Some(declared) = extensions.get_mut(PAYMENT_IDENTIFIER).and_then(Value::as_object_mut) else {
             return Ok(());
@@ -77,10 +82,27 @@ impl ClientExtension for PaymentIdentifierClient {
     }
 }
 
-impl Build for PaymentIdentifierClient {
-    type Config = NoConfig;
+/// The section of the client's extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PaymentIdentifierClientConfig {
+    /// Whether to add ids at all. Without one, a purchase that is repeated is paid again, and routes that require one
+    /// refuse.
+    pub enabled: bool,
+}
 
-    async fn build(_: NoConfig, _: BuildContext) -> Result<Self, String> {
-        Ok(Self::new())
+impl Default for PaymentIdentifierClientConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Build for PaymentIdentifierClient {
+    type Config = PaymentIdentifierClientConfig;
+    const EXAMPLE: &'static str = r#"{ "enabled": true }"#;
+
+    async fn build(config: PaymentIdentifierClientConfig, _: BuildContext) -> Result<Self, String> {
+        Ok(Self { enabled: config.enabled, ..Self::new() })
     }
 }

@@ -5,7 +5,7 @@ mod client;
 mod purchase;
 mod server;
 
-pub use client::{PaymentIdentifierClient, new_id};
+pub use client::{PaymentIdentifierClient, PaymentIdentifierClientConfig, new_id};
 pub use server::{PaymentIdentifier, PaymentIdentifierConfig};
 
 use serde_json::{Value, json};

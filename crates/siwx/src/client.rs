@@ -12,8 +12,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollway_core::{
-    Build, BuildContext, ClientExtension, Clock, Fault, FaultKind, Host, Network, NetworkId, PaymentRequired, Rejected,
-    Result, SettleResponse, Signer,
+    Build, BuildContext, ClientExtension, Clock, Fault, FaultKind, Host, Network, NetworkId, NetworkPattern,
+    PaymentRequired, Rejected, Result, SettleResponse, Signer,
 };
 
 /// Longest token kept, in characters.
@@ -43,6 +43,8 @@ pub struct SignInClient {
     clock: Arc<dyn Clock>,
     tokens: Arc<dyn TokenStore>,
     enabled: bool,
+    /// Where it may sign in, the networks liked best first; `None` is anywhere.
+    networks: Option<Vec<NetworkPattern>>,
     wallets: Mutex<HashMap<NetworkId, Wallet>>,
     /// Which network an origin was paid on last.
     paid: Mutex<VecDeque<(String, NetworkId)>>,
@@ -76,6 +78,7 @@ impl SignInClient {
             clock: cx.clock,
             tokens: Arc::new(MemoryTokens::default()),
             enabled: true,
+            networks: None,
             wallets: Mutex::default(),
             paid: Mutex::default(),
         })
@@ -85,6 +88,21 @@ impl SignInClient {
     pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
         self.tokens = Arc::new(store);
         self
+    }
+
+    /// Signs in on these networks alone, the first of them best. Left out, on any there is a key for, in the server's
+    /// order.
+    pub fn networks(mut self, networks: impl IntoIterator<Item = NetworkPattern>) -> Self {
+        self.networks = Some(networks.into_iter().collect());
+        self
+    }
+
+    /// How well a network is liked, 0 best; `None` where it may not sign in.
+    fn rank(&self, id: &NetworkId) -> Option<usize> {
+        match &self.networks {
+            Some(networks) => networks.iter().position(|at| at.matches(id)),
+            None => Some(0),
+        }
     }
 
     /// The wallet for a network; `None` where no key is configured or wallets cannot sign in.
@@ -110,15 +128,17 @@ impl SignInClient {
     /// The wallet to sign in with: on the network this origin was paid on last, or on the first there is a key for.
     async fn choose(&self, declared: &Declaration, origin: &Origin) -> Option<Wallet> {
         let paid = lock(&self.paid).iter().find(|(paid, _)| paid == origin.as_str()).map(|(_, id)| id.clone());
-        let mut chains: Vec<(NetworkId, &str)> = Vec::new();
+        let mut chains: Vec<(usize, NetworkId, &str)> = Vec::new();
         for chain in declared.supported_chains.iter().take(MAX_CHAINS) {
-            if let Ok(id) = chain.chain_id.parse() {
-                chains.push((id, &chain.kind));
+            if let Ok(id) = chain.chain_id.parse()
+                && let Some(rank) = self.rank(&id)
+            {
+                chains.push((rank, id, &chain.kind));
             }
         }
-        chains.sort_by_key(|(id, _)| paid.as_ref() != Some(id));
+        chains.sort_by_key(|(rank, id, _)| (paid.as_ref() != Some(id), *rank));
         let mut opened = 0;
-        for (id, kind) in chains {
+        for (_, id, kind) in chains {
             let Some(wallet) = self.wallet(&id).await else { continue };
             if wallet.network.sign_in().is_some_and(|sign_in| sign_in.kind() == kind) {
                 return Some(wallet);
@@ -230,27 +250,40 @@ fn read_token(value: &str, now: u64) -> Option<KeptToken> {
 pub struct SignInClientConfig {
     /// Whether to sign in at all. A sign-in shows a server the wallet's address before anything is paid.
     pub enabled: bool,
+<<<<<<< HEAD
     /// Where session tokens are kept; in memory if left out.
     pub store: Option<StoreConfig>,
+=======
+    /// Networks to sign in on, or patterns of them, the first best; any there is a key for if left out.
+    pub networks: Option<Vec<NetworkPattern>>,
+>>>>>>> interop
 }
 
 impl Default for SignInClientConfig {
     fn default() -> Self {
+<<<<<<< HEAD
         Self { enabled: true, store: None }
+=======
+        Self { enabled: true, networks: None }
+>>>>>>> interop
     }
 }
 
 impl Build for SignInClient {
     type Config = SignInClientConfig;
-    const EXAMPLE: &'static str = r#"{ "enabled": true }"#;
+    const EXAMPLE: &'static str = r#"{ "enabled": true, "networks": ["eip155:*"] }"#;
 
     async fn build(config: SignInClientConfig, cx: BuildContext) -> Result<Self, String> {
+<<<<<<< HEAD
         let tokens = match config.store {
             Some(store) => Some(store.open::<SharedTokens>("tokens", &cx).await?.into_inner()),
             None => None,
         };
         let this = Self::new(cx)?;
         Ok(Self { enabled: config.enabled, tokens: tokens.unwrap_or_else(|| this.tokens.clone()), ..this })
+=======
+        Ok(Self { enabled: config.enabled, networks: config.networks, ..Self::new(cx)? })
+>>>>>>> interop
     }
 }
 

@@ -1,6 +1,6 @@
 //! The embedded EVM.
 
-use super::{DemoChain, Facts};
+use super::{Account, DemoChain, Facts};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,10 @@ impl Evm {
             client_settings: format!("PAYER_KEY={}", accounts::CLIENT.private_key()),
             payer_key: accounts::CLIENT.private_key().to_string(),
             facilitator_key: accounts::FACILITATOR.private_key().to_string(),
+            accounts: accounts::ACCOUNTS.iter().map(public).collect(),
+            tokens: [("USDC", contracts::addresses::USDC), ("PLAIN", contracts::addresses::PLAIN)]
+                .map(|(symbol, address)| (symbol, address.to_checksum(None)))
+                .into(),
         };
         Ok(Self { facts, devnet, server })
     }
@@ -63,6 +67,11 @@ impl DemoChain for Evm {
     async fn stop(self: Box<Self>) {
         self.server.shutdown().await;
     }
+}
+
+fn public(account: &DevAccount) -> Account {
+    let (address, key) = (account.address.to_checksum(None), account.private_key().to_string());
+    Account { name: account.name, address, key }
 }
 
 fn key(account: &DevAccount) -> Result<Arc<dyn Signer>, String> {

@@ -6,6 +6,7 @@ mod evm;
 mod solana;
 
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tollway::core::Signer;
@@ -27,6 +28,19 @@ pub(crate) struct Facts {
     pub(crate) client_settings: String,
     /// The facilitator's key, as public.
     pub(crate) facilitator_key: String,
+    /// Everybody there is, with their keys, as public.
+    pub(crate) accounts: Vec<Account>,
+    /// Every token there is: ticker and address.
+    pub(crate) tokens: BTreeMap<&'static str, String>,
+}
+
+/// A development account. Everybody knows its key.
+#[derive(Clone, serde::Serialize)]
+pub(crate) struct Account {
+    pub(crate) name: &'static str,
+    pub(crate) address: String,
+    /// As wallets export it.
+    pub(crate) key: String,
 }
 
 /// One embedded chain with its people.

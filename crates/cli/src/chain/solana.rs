@@ -1,6 +1,6 @@
 //! The embedded Solana.
 
-use super::{DemoChain, Facts};
+use super::{Account, DemoChain, Facts};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tollway::Amount;
 use tollway::core::Signer;
 use tollway::solana::LocalKey;
 use tollway_devnet::solana::accounts::{self, DevAccount};
-use tollway_devnet::solana::{Devnet, DevnetServer, Slots, USDC};
+use tollway_devnet::solana::{Devnet, DevnetServer, PYUSD, Slots, USDC};
 
 /// Longest slot of the demo: Solana's own.
 const SLOT: Duration = Duration::from_millis(400);
@@ -35,6 +35,8 @@ impl Solana {
             client_settings: format!("SOLANA_KEY={} SOLANA_RPC={}", accounts::CLIENT.seed_hex(), server.url()),
             payer_key: accounts::CLIENT.seed_hex().to_owned(),
             facilitator_key: accounts::FACILITATOR.seed_hex().to_owned(),
+            accounts: accounts::ACCOUNTS.iter().map(public).collect(),
+            tokens: [("USDC", USDC), ("PYUSD", PYUSD)].map(|(symbol, mint)| (symbol, mint.to_string())).into(),
         };
         Ok(Self { facts, devnet, server })
     }
@@ -62,6 +64,11 @@ impl DemoChain for Solana {
     async fn stop(self: Box<Self>) {
         self.server.shutdown().await;
     }
+}
+
+fn public(account: &DevAccount) -> Account {
+    let (address, key) = (account.address.to_string(), account.keypair().to_base58_string());
+    Account { name: account.name, address, key }
 }
 
 fn key(account: &DevAccount) -> Result<Arc<dyn Signer>, String> {

@@ -287,4 +287,7 @@ async fn a_client_names_its_payments_and_each_by_its_own_id() {
     assert_eq!(id(&own.build().await.unwrap()).await.unwrap(), "order-number-0001");
     let bad = builder().use_extension(|_| Ok(PaymentIdentifierClient::with_ids(|_| "1".to_owned())));
     assert!(id(&bad.build().await.unwrap()).await.unwrap_err().to_string().contains("16 to 128"));
+    let silent = builder().extension(PAYMENT_IDENTIFIER, json!({ "enabled": false })).build().await.unwrap();
+    let payment = silent.pay(&required, ORIGIN).await.unwrap();
+    assert_eq!(payment.extensions.unwrap()[PAYMENT_IDENTIFIER]["info"].get("id"), None);
 }

@@ -63,6 +63,22 @@ async fn it_signs_where_it_has_a_key_and_for_the_kind_it_knows() {
 }
 
 #[tokio::test]
+async fn it_signs_in_on_the_networks_it_was_told_and_no_other() {
+    let both = json!([{ "chainId": NETWORK, "type": "fake" }, { "chainId": OTHER, "type": "fake" }]);
+    let required = changed(|declared| declared["supportedChains"] = both).await;
+    let chain = async |networks: Value| {
+        let client = PaymentClient::builder().registry(registry()).signer("fake:*", FakeSigner::shared("alice"));
+        let client = client.extension("sign-in-with-x", json!({ "networks": networks })).build().await.unwrap();
+        client.answer(&required, ORIGIN).await.first().map(|header| Proof::decode(&header.1).unwrap().chain_id)
+    };
+    assert_eq!(chain(json!(["fake:*"])).await.as_deref(), Some(NETWORK));
+    assert_eq!(chain(json!([OTHER])).await.as_deref(), Some(OTHER));
+    assert_eq!(chain(json!([OTHER, NETWORK])).await.as_deref(), Some(OTHER));
+    assert_eq!(chain(json!([])).await, None);
+    assert_eq!(chain(json!(["eip155:*"])).await, None);
+}
+
+#[tokio::test]
 async fn it_signs_in_on_the_network_it_paid_on() {
     let alice = Visitor::at("alice", "fake:*", FakeClock::new()).await;
     let both = json!([{ "chainId": NETWORK, "type": "fake" }, { "chainId": OTHER, "type": "fake" }]);
