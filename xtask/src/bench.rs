@@ -38,3 +38,17 @@ pub(crate) fn chaos(args: &[String]) -> Result<(), String> {
     let rest: Vec<&str> = args.iter().map(String::as_str).collect();
     cargo(&[&["run", "--release", "--quiet", "-p", "tollway-bench", "--", "chaos"], rest.as_slice()].concat())
 }
+
+/// Twenty kills, by the program as the tests build it.
+pub(crate) fn short_chaos() -> Result<(), String> {
+    cargo(&["build", "--workspace", "--all-features", "--quiet", "--bin", "tollway-bench"])?;
+    // Beside this program.
+    let own = std::env::current_exe().map_err(|why| why.to_string())?;
+    let program = own.with_file_name(format!("tollway-bench{}", std::env::consts::EXE_SUFFIX));
+    println!("$ {} chaos --cycles 20", program.display());
+    match std::process::Command::new(&program).args(["chaos", "--cycles", "20"]).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err("payments did not survive kills; `cargo xtask chaos --cycles 20` shows it".to_owned()),
+        Err(why) => Err(format!("{}: {why}", program.display())),
+    }
+}

@@ -1,16 +1,11 @@
 //! `test` and `lint`: what CI runs. What needs more than Rust is installed, or said not to be tested.
 
-<<<<<<< HEAD
-use crate::{browser, cargo, cargo_output, cargo_with, postgres, tidy};
-=======
-use crate::{browser, cargo, cargo_output, cargo_with, interop, tidy};
->>>>>>> interop
+use crate::{bench, browser, cargo, cargo_output, cargo_with, interop, postgres, tidy};
 
 /// Everything: fast checks first.
 pub(crate) fn test() -> Result<(), String> {
     tidy::run()?;
     lint()?;
-<<<<<<< HEAD
     // The tests that need what is missing say the same, and pass.
     let mut without = Vec::new();
     if let Err(why) = browser::ensure() {
@@ -22,18 +17,9 @@ pub(crate) fn test() -> Result<(), String> {
         without.push(("TOLLWAY_NO_POSTGRES", "1"));
     }
     // Examples and benchmarks are compiled by clippy above; here they would only cost time.
-    cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &without)
-=======
-    let mut variables = Vec::new();
-    if let Err(why) = browser::ensure() {
-        println!("{why}\nNOT TESTED: pages in a browser. Their HTML is tested by a parser.");
-        // The test that needs one says the same, and passes.
-        variables.push(("TOLLWAY_NO_BROWSER", "1"));
-    }
-    // Examples and benchmarks are compiled by clippy above; here they would only cost time.
-    cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &variables)?;
+    cargo_with(&["test", "--workspace", "--all-features", "--quiet"], &without)?;
+    bench::short_chaos()?;
     interop::run(&[])
->>>>>>> interop
 }
 
 /// rustfmt and clippy. A minimal toolchain has neither: then it says so and goes on.

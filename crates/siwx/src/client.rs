@@ -250,22 +250,15 @@ fn read_token(value: &str, now: u64) -> Option<KeptToken> {
 pub struct SignInClientConfig {
     /// Whether to sign in at all. A sign-in shows a server the wallet's address before anything is paid.
     pub enabled: bool,
-<<<<<<< HEAD
     /// Where session tokens are kept; in memory if left out.
     pub store: Option<StoreConfig>,
-=======
     /// Networks to sign in on, or patterns of them, the first best; any there is a key for if left out.
     pub networks: Option<Vec<NetworkPattern>>,
->>>>>>> interop
 }
 
 impl Default for SignInClientConfig {
     fn default() -> Self {
-<<<<<<< HEAD
-        Self { enabled: true, store: None }
-=======
-        Self { enabled: true, networks: None }
->>>>>>> interop
+        Self { enabled: true, networks: None, store: None }
     }
 }
 
@@ -274,16 +267,13 @@ impl Build for SignInClient {
     const EXAMPLE: &'static str = r#"{ "enabled": true, "networks": ["eip155:*"] }"#;
 
     async fn build(config: SignInClientConfig, cx: BuildContext) -> Result<Self, String> {
-<<<<<<< HEAD
         let tokens = match config.store {
             Some(store) => Some(store.open::<SharedTokens>("tokens", &cx).await?.into_inner()),
             None => None,
         };
         let this = Self::new(cx)?;
-        Ok(Self { enabled: config.enabled, tokens: tokens.unwrap_or_else(|| this.tokens.clone()), ..this })
-=======
-        Ok(Self { enabled: config.enabled, networks: config.networks, ..Self::new(cx)? })
->>>>>>> interop
+        let tokens = tokens.unwrap_or_else(|| this.tokens.clone());
+        Ok(Self { enabled: config.enabled, networks: config.networks, tokens, ..this })
     }
 }
 
