@@ -4,12 +4,9 @@
 mod bench;
 mod browser;
 mod contracts;
-<<<<<<< HEAD
+mod interop;
 mod packages;
 mod postgres;
-=======
-mod interop;
->>>>>>> interop
 mod source;
 mod test;
 mod tidy;
@@ -29,11 +26,8 @@ tasks:
   bench <name> [...]   benchmarks; `cargo xtask bench` lists them
   chaos [...]          kills facilitators under load and asks the chain whether every payment moved once
   browser              installs Chromium for the tests of pages, unless there is a browser
-<<<<<<< HEAD
-  postgres             installs PostgreSQL for the tests of stores, unless there is one
-=======
   interop [--json]     our programs and the reference SDK in the same roles, in every mix; needs Node, or installs it
->>>>>>> interop
+  postgres             installs PostgreSQL for the tests of stores, unless there is one
   contracts [--check]  compile the Solidity contracts with npm's solc, or check the committed artifacts";
 
 fn main() -> ExitCode {

@@ -84,7 +84,7 @@ async fn write(
     rows: usize,
 ) -> Result<(), String> {
     let network: NetworkId = NETWORK.parse().map_err(|why| format!("{why}"))?;
-    let payer = AccountId::new(network.clone(), accounts::CLIENT.address.to_checksum(None));
+    let payer = AccountId::new(network.clone(), &accounts::CLIENT.address.to_checksum(None));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
     loop {
         let first = next.fetch_add(SHARE, Relaxed);
