@@ -30,15 +30,15 @@ pub struct PostgresLedgerConfig {
     /// After how many milliseconds without a word others go on with what a process held, at least 100. The shorter, the
     /// sooner they do; a process that was only slow has to ask for its signers anew.
     #[serde(default = "lease_ms")]
-    pub lease_ms: NonZeroU32,
+    pub lease_ms: u32,
 }
 
 const fn connections() -> NonZeroU32 {
     CONNECTIONS
 }
 
-const fn lease_ms() -> NonZeroU32 {
-    NonZeroU32::new(5_000).unwrap()
+const fn lease_ms() -> u32 {
+    5_000
 }
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
@@ -108,7 +108,7 @@ impl Build for PostgresLedger {
     const EXAMPLE: &'static str = r#"{ "url": "env:DATABASE_URL" }"#;
 
     async fn build(config: PostgresLedgerConfig, cx: BuildContext) -> Result<Self, String> {
-        let lease = Duration::from_millis(config.lease_ms.get().into());
+        let lease = Duration::from_millis(config.lease_ms.into());
         let database = PostgresConfig { url: config.url, connections: config.connections };
         Self::on(Database::configured(&database, &cx).await?, lease, cx.clock).await
     }

@@ -105,7 +105,7 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, state: Arc<State>
         if to_server && fail != Fail::Not as u8 && bytes.windows(COMMIT.len()).any(|window| window == COMMIT) {
             if fail == Fail::AnswerToCommit as u8 {
                 server.write_all(bytes).await.unwrap();
-                server.read(&mut said).await.unwrap();
+                assert!(server.read(&mut said).await.unwrap() > 0, "the commit was answered");
             }
             state.is_down.store(state.stays_down.load(SeqCst), SeqCst);
             state.fail.store(Fail::Not as u8, SeqCst);
