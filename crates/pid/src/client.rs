@@ -6,9 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
-use tollway_core::{
-    Build, BuildContext, ClientExtension, Fault, FaultKind, PaymentPayload, PaymentRequired, Result,
-};
+use tollway_core::{Build, BuildContext, ClientExtension, Fault, FaultKind, PaymentPayload, PaymentRequired, Result};
 
 type Ids = Arc<dyn Fn(&PaymentRequired) -> Result<String, Fault> + Send + Sync>;
 
