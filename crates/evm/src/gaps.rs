@@ -1,9 +1,11 @@
 //! Filling nonces that a signer's later transactions would wait behind for ever.
 
 use crate::broadcast::Sent;
+use crate::flight::Held;
 use crate::lane::Lane;
 use crate::order::Order;
 use alloy::primitives::Bytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tollway_core::LedgerHandle;
 
@@ -23,11 +25,32 @@ impl Lane {
     /// Fills nonces before one that waits for no visible reason, where the chain lost them; says whether it did.
     pub(crate) async fn fill_below(self: &Arc<Self>, nonce: u64, order: &Order, ledger: &LedgerHandle) -> bool {
         let Ok(pending) = self.pending().await else { return false };
-        let lost = self.nonces().reclaim(pending, nonce);
+        let lost = self.nonces().reclaim(pending, nonce, &BTreeSet::new());
         if lost {
             self.mend(order, ledger).await;
         }
         lost
+    }
+
+    /// Fills nonces before one that a process before this one left behind, but for those that are in the books: they are
+    /// sent from there.
+    pub(crate) async fn fill_inherited(
+        self: &Arc<Self>,
+        nonce: u64,
+        order: &Order,
+        known: &BTreeSet<u64>,
+        ledger: &LedgerHandle,
+    ) {
+        let Ok(pending) = self.pending().await else { return };
+        let _held = {
+            let mut nonces = self.nonces();
+            if !nonces.reclaim(pending, nonce, known) {
+                return;
+            }
+            nonces.inherit(nonce);
+            Held::new(self.clone(), nonce)
+        };
+        self.mend(order, ledger).await;
     }
 
     /// Fills a nonce that others wait behind with a transfer of nothing to the signer itself; says whether it did. If

@@ -34,6 +34,11 @@ impl Nonces {
         self.used.insert(nonce);
     }
 
+    /// Notes that a transaction with this nonce, of a process before this one, is under way.
+    pub(crate) fn inherit(&mut self, nonce: u64) {
+        self.used.insert(nonce);
+    }
+
     /// Forgets that a nonce is under way.
     pub(crate) fn release(&mut self, nonce: u64) {
         self.used.remove(&nonce);
@@ -44,10 +49,11 @@ impl Nonces {
         self.used.first() == Some(&nonce)
     }
 
-    /// Frees what stands before a transaction and is neither the chain's, whose count is `pending`, nor under way; says
-    /// whether there is any. A chain that took blocks back may have lost it.
-    pub(crate) fn reclaim(&mut self, pending: u64, before: u64) -> bool {
-        let lost: Vec<u64> = (pending..before).take(1024).filter(|nonce| !self.used.contains(nonce)).collect();
+    /// Frees what stands before a transaction and is neither the chain's, whose count is `pending`, nor under way, nor
+    /// `known`; says whether there is any. A chain that took blocks back may have lost it, or a process that died.
+    pub(crate) fn reclaim(&mut self, pending: u64, before: u64, known: &BTreeSet<u64>) -> bool {
+        let ours = |nonce: &u64| self.used.contains(nonce) || known.contains(nonce);
+        let lost: Vec<u64> = (pending..before).take(1024).filter(|nonce| !ours(nonce)).collect();
         self.free.extend(&lost);
         !lost.is_empty()
     }
@@ -139,8 +145,10 @@ mod tests {
     #[test]
     fn what_the_chain_took_back_is_free_again() {
         let mut nonces = nonces(10, &[7, 9]);
-        assert!(!nonces.reclaim(9, 9) && !nonces.reclaim(10, 9));
-        assert!(nonces.reclaim(6, 9));
+        let (none, eight) = (BTreeSet::new(), BTreeSet::from([6, 8]));
+        assert!(!nonces.reclaim(9, 9, &none) && !nonces.reclaim(10, 9, &none));
+        assert!(!nonces.reclaim(6, 9, &eight), "what is in the books is sent from there");
+        assert!(nonces.reclaim(6, 9, &none));
         assert_eq!((nonces.peek(), nonces.gap()), (Some(6), Some(6)));
         assert_eq!(nonces.free.iter().copied().collect::<Vec<_>>(), [6, 8]);
     }

@@ -220,10 +220,17 @@ impl Roster {
         let (network, hash) = (&slot.network, &newest.tx().hash);
         let answer = broadcast(&chain.rpc, &[newest]).await.pop();
         let order = Order::of(chain, newest, claims.len());
-        let base = chain.fees.quote(&chain.rpc, chain.blocks.block_time()).await.map(|quote| quote.base);
+        let quote = chain.fees.quote(&chain.rpc, chain.blocks.block_time()).await.ok();
         let refused = matches!(answer, Some(Sent::Refused(Refusal::FeeTooLow, _)));
-        let stuck = refused || order.as_ref().zip(base.ok()).is_some_and(|(order, base)| base > order.quote.max_fee);
+        let stuck = refused || order.as_ref().zip(quote).is_some_and(|(order, now)| now.base > order.quote.max_fee);
         let lane = slot.signer.parse().ok().and_then(|signer| self.known(signer));
+        if let (Some(order), Some(lane), Some(nonce), Some(quote)) = (&order, &lane, slot.sequence, quote) {
+            // It may wait behind one that was never sent, and whose payment was given back before the process died.
+            match open_sequences(ledger, slot).await {
+                Ok(known) => lane.fill_inherited(nonce, &Order { quote, ..order.clone() }, &known, ledger).await,
+                Err(why) => tracing::warn!(%network, %why, "the ledger could not be asked for nonces"),
+            }
+        }
         if stuck && let (Some(order), Some(lane), Some(nonce)) = (order, lane, slot.sequence) {
             let cover = |worst| chain.spend.reserve(worst).map(drop);
             match lane.raise(&order, nonce, ledger, claims, cover).await {
@@ -258,6 +265,16 @@ async fn later(ledger: &LedgerHandle, slot: &Slot) -> Result<HashSet<ClaimKey>, 
     let open = ledger.open(MOST_SLOTS).await?.into_iter();
     let others = open.filter(|other| other.attempts.iter().any(|attempt| is_later(&attempt.tx().slot)));
     Ok(others.flat_map(|other| other.claims).map(|row| row.claim.key).collect())
+}
+
+/// The nonces of the signer that are in the books.
+async fn open_sequences(ledger: &LedgerHandle, slot: &Slot) -> Result<BTreeSet<u64>, Fault> {
+    let open = ledger.open(MOST_SLOTS).await?;
+    let slots = open.iter().filter_map(|other| other.attempts.first()).map(|attempt| &attempt.tx().slot);
+    Ok(slots
+        .filter(|other| other.signer == slot.signer && other.network == slot.network)
+        .filter_map(|other| other.sequence)
+        .collect())
 }
 
 impl Chain {

@@ -168,6 +168,30 @@ async fn a_successor_at_the_same_nonce_is_not_taken_for_the_payment() {
     }
 }
 
+/// The first of two was never sent and given back, and the process died before it filled the hole. Nobody pays again, and
+/// the second must not wait for somebody who does.
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_nonce_that_a_dead_process_left_out_is_mined() {
+    let world = Arc::new(World::unshared());
+    let settling: Vec<_> = [1, 2].map(|number| world.settling(&Pay::new(number))).into();
+    world.waiting(2).await;
+    settling.iter().for_each(tokio::task::JoinHandle::abort);
+    let [first, second] = &world.ledger.signed()[..] else { panic!("not two") };
+    assert!(world.devnet.evict(&first.hash.parse::<B256>().unwrap()));
+    world.ledger.forget(&first.hash);
+    let world = world.restarted();
+    for _ in 0..4 {
+        let outcomes = world.reconcile().await;
+        if !outcomes.is_empty() {
+            assert_eq!(one_settled(&outcomes), second.hash);
+            assert_eq!(world.earned(), U256::from(1000));
+            return;
+        }
+        world.devnet.mine();
+    }
+    panic!("the second payment still waits");
+}
+
 /// The node refused the payment in one slot, and it was signed for the next before the process died. What did not
 /// happen in the first slot says nothing about the second.
 #[tokio::test(start_paused = true)]

@@ -335,6 +335,17 @@ impl Books {
         self.signed.lock().unwrap().iter().map(|(tx, _)| tx.clone()).collect()
     }
 
+    /// Forgets a transaction, with what it carries.
+    pub(crate) fn forget(&self, hash: &str) {
+        let mut signed = self.signed.lock().unwrap();
+        let mut rows = self.rows.lock().unwrap();
+        signed.retain(|(tx, claims)| {
+            let gone = tx.hash == hash;
+            claims.iter().filter(|_| gone).for_each(|ticket| drop(rows.remove(&ticket.key)));
+            !gone
+        });
+    }
+
     pub(crate) fn nonces(&self) -> Vec<u64> {
         self.signed().iter().filter_map(|tx| tx.slot.sequence).collect()
     }
