@@ -52,7 +52,7 @@ async fn a_facilitator_killed_in_the_middle_of_a_payment_goes_on_where_it_was() 
         let key = text(&chain.facts["facilitator"]["key"]);
         Running::start(&[&args[..], &["--listen", "127.0.0.1:0", "--json"]].concat(), &[("THE_KEY", &key)])
     };
-    let remote = |running: &Running| RemoteFacilitator::new(text(&running.said["url"])).unwrap();
+    let remote = |running: &Running| RemoteFacilitator::new(&text(&running.said["url"])).unwrap();
 
     let key = LocalKey::from_hex(&text(&chain.facts["payer"]["key"])).unwrap();
     let payer = PaymentClient::builder().signer(&network, std::sync::Arc::new(key)).build().await.unwrap();

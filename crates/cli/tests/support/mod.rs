@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// A program that runs, and what it said first.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub said: Value,
+    pub(crate) said: Value,
 }
 
 impl Running {
-    pub fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollway"));
         command.args(args).envs(env.iter().copied()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -29,6 +29,6 @@ impl Drop for Running {
     }
 }
 
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
