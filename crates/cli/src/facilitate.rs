@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_example_is_a_configuration() {
         let (_, rest) = EXAMPLE.split_once("\n\n").unwrap();
-        let (example, _) = rest.split_once("\n\nKeys").unwrap();
+        let (example, _) = rest.split_once("\n\nSeveral").unwrap();
         let config: FacilitatorConfig = toml::from_str(example).unwrap();
         assert_eq!(config.ledger.unwrap().kind, "sqlite");
         assert_eq!((config.shared.networks.len(), config.shared.signers.len()), (1, 1));

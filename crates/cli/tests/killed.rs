@@ -81,7 +81,8 @@ async fn a_facilitator_killed_in_the_middle_of_a_payment_goes_on_where_it_was() 
     assert!(!matches!(lost, Ok(Outcome::Settled(_))), "nobody can have answered: {lost:?}");
     assert_eq!(chain.earned().await, before, "killed before the block");
 
-    let again = remote(&start());
+    let heir = start();
+    let again = remote(&heir);
     let transaction = loop {
         match again.settle(&payment, &payment.accepted, &Caller::new("an unguessable token")).await {
             Ok(Outcome::Settled(settled)) => break settled.transaction,
