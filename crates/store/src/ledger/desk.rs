@@ -32,6 +32,7 @@ pub(crate) struct Held {
     pub(crate) holder: Option<Holder>,
     pub(crate) epoch: u64,
     /// Whether the store has it.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "SQLite replaces rows without asking"))]
     pub(crate) stored: bool,
     changed: bool,
 }
