@@ -32,16 +32,15 @@ impl Lane {
         lost
     }
 
-    /// Fills nonces before one that a process before this one left behind, but for those that are in the books: they are
-    /// sent from there.
+    /// Fills nonces before one that a process before this one left behind, from the chain's count (`pending`) on, but
+    /// for those that are in the books: they are sent from there.
     pub(crate) async fn fill_inherited(
         self: &Arc<Self>,
-        nonce: u64,
+        (pending, nonce): (u64, u64),
         order: &Order,
         known: &BTreeSet<u64>,
         ledger: &LedgerHandle,
     ) {
-        let Ok(pending) = self.pending().await else { return };
         let _held = {
             let mut nonces = self.nonces();
             if !nonces.reclaim(pending, nonce, known) {

@@ -224,10 +224,14 @@ impl Roster {
         let refused = matches!(answer, Some(Sent::Refused(Refusal::FeeTooLow, _)));
         let stuck = refused || order.as_ref().zip(quote).is_some_and(|(order, now)| now.base > order.quote.max_fee);
         let lane = slot.signer.parse().ok().and_then(|signer| self.known(signer));
-        if let (Some(order), Some(lane), Some(nonce), Some(quote)) = (&order, &lane, slot.sequence, quote) {
+        if let (Some(order), Some(lane), Some(nonce), Some(quote)) = (&order, &lane, slot.sequence, quote)
+            && let Ok(pending) = lane.pending().await
+            && pending < nonce
+        {
             // It may wait behind one that was never sent, and whose payment was given back before the process died.
+            let order = Order { quote, ..order.clone() };
             match open_sequences(ledger, slot).await {
-                Ok(known) => lane.fill_inherited(nonce, &Order { quote, ..order.clone() }, &known, ledger).await,
+                Ok(known) => lane.fill_inherited((pending, nonce), &order, &known, ledger).await,
                 Err(why) => tracing::warn!(%network, %why, "the ledger could not be asked for nonces"),
             }
         }
